@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* Start-up switches: rodata, so that the verifier removes what is off. */
+#ifndef SPILLWAY_ABI_CONFIG_H
+#define SPILLWAY_ABI_CONFIG_H
+
+#include <linux/types.h>
+
+struct lb_config {
+	__u32 bucket_mask; /* buckets - 1; buckets is a power of two */
+	__u32 frags;       /* loaded with BPF_F_XDP_HAS_FRAGS: frames may not be linear */
+};
+
+/* Probes of the agent's health checks are marked; the tc program sends them the way traffic goes. */
+#define PROBE_MARK 0x53570000u /* upper half "SW", lower half the backend's id */
+#define PROBE_MARK_MASK 0xffff0000u
+
+#endif

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * Every layout that leaves the kernel: map keys and values. The TypeScript codecs are generated from the BTF of
+ * abi.bpf.c. Numbers are in host order unless the type says otherwise (__be16, __be32, bytes of an address).
+ *
+ * A change of a layout raises LAYOUT_VERSION and the _vN suffix of the map's name; the agent compares name, key and
+ * value size of each pinned map and never reads another version as its own.
+ */
+#ifndef SPILLWAY_ABI_TYPES_H
+#define SPILLWAY_ABI_TYPES_H
+
+#include <linux/types.h>
+
+#define LAYOUT_VERSION 1
+
+/* An IPv4 address is kept IPv4-mapped (::ffff:a.b.c.d). */
+struct address {
+	union {
+		__u8 bytes[16];
+		__be32 words[4];
+	};
+};
+
+/* ---- control: VIP -> service -> pool -> Maglev table -> backend --------- */
+
+/* port 0 and protocol 0: the address is a VIP, whatever listens there. */
+struct vip_key {
+	struct address address;
+	__be16 port;
+	__u8 protocol;
+	__u8 pad;
+};
+
+struct vip_value {
+	__u32 service; /* 0: marker of the address */
+};
+
+enum service_flags {
+	SERVICE_IN_USE = 1,
+	SERVICE_SOURCE_HASH = 2, /* scheduler SCH: Maglev over the client's address alone */
+	SERVICE_STOPPED = 4,     /* new and known flows are dropped with a reason */
+};
+
+/* Index of session timeouts, and the state of a session. */
+enum session_state {
+	SESSION_UNFINISHED = 0,
+	SESSION_YOUNG = 1,       /* one packet seen: the first to go */
+	SESSION_ESTABLISHED = 2,
+	SESSION_CLOSING = 3,     /* FIN or RST seen */
+};
+
+/* One VIP address, protocol and port. */
+struct service {
+	__u16 pool;
+	__u16 flags;            /* enum service_flags */
+	__u16 timeout_ticks[4]; /* by session_state; [0] unused */
+	__u32 pad;
+	__u64 identity;         /* digest of its name: the agent finds its ids again by it */
+};
+
+enum pool_flags {
+	POOL_IN_USE = 1,
+};
+
+/* A backend group as one set of listeners sees it (health differs by check). */
+struct pool {
+	__u32 table;            /* index into maglev */
+	__u32 previous_table;   /* the one before the last swap: read until handover_until */
+	__u32 handover_until;   /* tick; SYNs whose choice changed are recorded until then */
+	__u16 flags;            /* enum pool_flags */
+	__u16 pad;
+	__u64 recipe;           /* digest of members and weights that filled `table` */
+	__u64 identity;
+};
+
+#define MAGLEV_SLOTS 65537
+#define MAGLEV_NONE 0 /* backend id 0 is never given out */
+
+struct maglev_table {
+	__u16 slots[MAGLEV_SLOTS];
+	__u16 pad[3];
+};
+
+enum backend_flags {
+	BACKEND_IN_USE = 1,
+	BACKEND_UP = 2,       /* takes packets; unset: its sessions select anew */
+	BACKEND_HEALTHY = 4,  /* what health checks last said: the agent's memory over restarts */
+	BACKEND_CHECKED = 8,  /* health is known */
+	BACKEND_RETIRED = 16, /* removed; the number is kept until no session names it */
+};
+
+enum forwarding {
+	FORWARD_NONE = 0,
+	FORWARD_L2_DSR = 1,
+	FORWARD_IPIP4 = 2, /* outer IPv4 */
+	FORWARD_IPIP6 = 3, /* outer IPv6 */
+};
+
+struct backend {
+	__u8 next_hop[6];
+	__u8 forwarding;        /* enum forwarding */
+	__u8 flags;             /* enum backend_flags */
+	__u32 outer_sum;        /* IPv4: unfolded sum of the constant words of the outer header */
+	__u64 identity;
+	struct address address;
+	struct address source;  /* of the outer header */
+	__u32 mtu;              /* of the way to the backend, bytes of IP packet */
+	__u32 pad;
+};
+
+/* ---- sessions ------------------------------------------------------------ */
+
+#define SLOTS_PER_BUCKET 4
+#define TICK_BITS 24
+#define TICK_MASK ((1u << TICK_BITS) - 1)
+
+/*
+ * value: backend 0..15, service 16..31, last seen (tick) 32..55, state 56..59, flags 60..63.
+ * tag 0 = free. To free: value 0, then tag 0. To take: tag by compare-and-exchange from 0, then value.
+ * Tag set and value 0 = being filled: neither free nor a hit.
+ */
+struct session_slot {
+	__u64 tag;
+	__u64 value;
+};
+
+struct session_bucket {
+	struct session_slot slots[SLOTS_PER_BUCKET];
+} __attribute__((aligned(64)));
+
+/* Written once at insertion, at the same index (bucket * 4 + slot); valid while tag_check is the tag's upper half. */
+struct session_detail {
+	struct address client;
+	__be16 client_port;
+	__u16 service;
+	__u32 created_tick;
+	__u32 tag_check;
+	__u16 origin_node;
+	__u8 protocol;
+	__u8 pad;
+};
+
+/* ---- settings: one element, changed at run time --------------------------- */
+
+#define MAX_MACS 8
+#define FINGERPRINT_WORDS 12
+
+struct settings {
+	__u32 layout;           /* LAYOUT_VERSION */
+	__u32 node_id;
+	__u64 macs[MAX_MACS];   /* own addresses, bytes in memory order, upper 16 bits 0; 0 ends the list */
+	__u32 key[FINGERPRINT_WORDS]; /* cluster key: fingerprints and Maglev choices */
+	__u64 finish_key[2];
+	__u32 hz;               /* jiffies per second */
+	__u32 tick_shift;       /* tick = jiffies >> tick_shift */
+	__u64 config_version;   /* of the desired state applied last */
+	__u64 config_digest;
+};
+
+/* One bit for each hash of a VIP address: what misses here is no VIP of ours. */
+#define VIP_FILTER_BITS 65536
+struct vip_filter {
+	__u64 words[VIP_FILTER_BITS / 64];
+};
+
+/* ---- counters (per CPU) ---------------------------------------------------- */
+
+struct traffic {
+	__u64 packets;
+	__u64 bytes;    /* Ethernet frame as received, without FCS */
+	__u64 sessions; /* new */
+	__u64 no_session; /* packets forwarded by the scheduler alone */
+};
+
+#endif

@@ -1,0 +1,241 @@
+/**
+ * The whole contract of the native addon. It moves bytes and handles and holds no policy: what to load, when to
+ * attach and what a value means is decided in TypeScript. Only `src/dataplane/addon.ts` may import it.
+ *
+ * Errors: every failing call throws a {@link NativeError}. `close()` is idempotent everywhere; any other call on a
+ * closed handle throws code `ERR_CLOSED`. "Absent" is `null`.
+ * Owners: an object keeps its descriptor until `close()` or GC; an mmap keeps the mapping alive on its own.
+ */
+
+export interface NativeError extends Error {
+  /** errno name ("EPERM"), or "ERR_CLOSED", "ERR_ARG", "LIBBPF_<n>" for libbpf's own codes from 4000 on. */
+  readonly code: string;
+  readonly errno: number;
+  /** What was tried: "bpf_object__load", "mmap", "bind". */
+  readonly syscall: string;
+  /** What libbpf and the verifier printed during this call; null when they printed nothing. */
+  readonly log: string | null;
+}
+
+export interface MapInfo {
+  readonly id: number;
+  /** enum bpf_map_type, numeric. */
+  readonly type: number;
+  readonly name: string;
+  readonly keySize: number;
+  readonly valueSize: number;
+  readonly maxEntries: number;
+  readonly flags: number;
+}
+
+export interface ProgramInfo {
+  readonly id: number;
+  readonly type: number;
+  readonly name: string;
+  /** 8 bytes, hex. */
+  readonly tag: string;
+  readonly verifiedInstructions: number;
+  readonly jitedBytes: number;
+  /** From kernel.bpf_stats_enabled; 0 when off. */
+  readonly runCount: bigint;
+  readonly runTimeNs: bigint;
+}
+
+export interface LinkInfo {
+  readonly id: number;
+  readonly programId: number;
+  /** 0 when the device is gone. */
+  readonly ifindex: number;
+}
+
+export interface LoadOptions {
+  /** Initial values of `const volatile` globals, by variable name; sizes must match. */
+  readonly rodata?: Readonly<Record<string, Uint8Array>>;
+  readonly maxEntries?: Readonly<Record<string, number>>;
+  /** Use these pinned maps instead of creating new ones: map name to path. Another shape throws EINVAL. */
+  readonly reuse?: Readonly<Record<string, string>>;
+  /** Load XDP programs with BPF_F_XDP_HAS_FRAGS (kernel 5.18). */
+  readonly frags?: boolean;
+  /** Program names to load; all of them by default. */
+  readonly programs?: readonly string[];
+}
+
+export type XdpMode = 'native' | 'generic';
+
+export class BpfObject {
+  /** Opens and loads an object file. Synchronous: tens of milliseconds for the verifier. */
+  static load(path: string, options?: LoadOptions): BpfObject;
+  /** Throws ENOENT for an unknown name. The handle stays valid after the object is closed (own descriptor). */
+  map(name: string): BpfMap;
+  program(name: string): BpfProgram;
+  readonly mapNames: readonly string[];
+  readonly programNames: readonly string[];
+  close(): void;
+}
+
+export class BpfMap {
+  static openPinned(path: string): BpfMap;
+  readonly info: MapInfo;
+  /** Bytes of one value as user space sees it: valueSize, or roundup(valueSize, 8) x possible CPUs for per-CPU maps. */
+  readonly valueBytes: number;
+  lookup(key: Uint8Array): Uint8Array | null;
+  /** flags: BPF_ANY 0, BPF_NOEXIST 1, BPF_EXIST 2. */
+  update(key: Uint8Array, value: Uint8Array, flags?: number): void;
+  /** False when the key was not there. */
+  delete(key: Uint8Array): boolean;
+  /** Every entry, keys and values each packed in order (batch operation where the map type has one). */
+  entries(): { count: number; keys: Uint8Array; values: Uint8Array };
+  /** count entries, packed keys and values. */
+  updateBatch(keys: Uint8Array, values: Uint8Array, count: number): void;
+  /** Elements first .. first+count-1 of an array map, packed. */
+  readRange(first: number, count: number): Uint8Array;
+  /** Per-CPU array of u64 words: for elements first .. first+count-1 the sums over all CPUs, words in order. */
+  sumRange(first: number, count: number): BigUint64Array;
+  /** Maps a BPF_F_MMAPABLE array, whole, read-write, shared with the kernel. The same buffer on every call. */
+  mmap(): ArrayBuffer;
+  pin(path: string): void;
+  close(): void;
+}
+
+export interface TestRunOptions {
+  readonly data?: Uint8Array;
+  readonly ctx?: Uint8Array;
+  readonly repeat?: number;
+  /** Room for the output frame; default data.length + 256. */
+  readonly outBytes?: number;
+}
+
+export class BpfProgram {
+  static openPinned(path: string): BpfProgram;
+  readonly info: ProgramInfo;
+  pin(path: string): void;
+  /** BPF_PROG_TEST_RUN. */
+  testRun(options: TestRunOptions): { retval: number; data: Uint8Array; ctx: Uint8Array | null; durationNs: number };
+  /** By bpf_link, so that the attachment is exchanged in one step by {@link BpfLink.update}. */
+  attachXdp(ifindex: number, mode: XdpMode): BpfLink;
+  /** clsact filter in direct-action mode (kernel 5.15 has no tcx); replaces a filter with the same handle and priority. */
+  attachTc(ifindex: number, where: 'ingress' | 'egress', handle: number, priority: number): void;
+  close(): void;
+}
+
+/** Removes a filter made by attachTc; false when it was not there. */
+export function detachTc(ifindex: number, where: 'ingress' | 'egress', handle: number, priority: number): boolean;
+/** Program id of a filter made by attachTc, or null. */
+export function queryTc(ifindex: number, where: 'ingress' | 'egress', handle: number, priority: number): number | null;
+/** Program attached to a device, with the mode it runs in; null when none. */
+export function queryXdp(ifindex: number): { mode: XdpMode | 'offload'; programId: number } | null;
+
+export class BpfLink {
+  static openPinned(path: string): BpfLink;
+  readonly info: LinkInfo;
+  update(program: BpfProgram): void;
+  pin(path: string): void;
+  /** BPF_LINK_DETACH: the device is free at once, even while a pin exists. */
+  detach(): void;
+  close(): void;
+}
+
+/** Drains a BPF ring buffer on a thread of its own and delivers batches on the main thread. */
+export class RingReader {
+  /**
+   * @param onBatch records packed one behind the other, each u32 length (host order), then the record padded to 8
+   * bytes; `lost` counts records dropped since the last batch because the main thread was too far behind.
+   */
+  constructor(map: BpfMap, options: { maxBatchBytes?: number; maxPendingBytes?: number }, onBatch: (records: Uint8Array, count: number, lost: number) => void);
+  close(): void;
+}
+
+export interface SweepOptions {
+  /** 16-byte slots (mmap of `sessions`). */
+  readonly sessions: ArrayBuffer;
+  /** Now, in ticks (24 bits). */
+  readonly nowTick: number;
+  /** Idle ticks allowed by [service * 4 + state]; 0 = service is gone, its sessions are cleared. */
+  readonly timeouts: Uint16Array;
+  /** Clear what is expired; otherwise only count. */
+  readonly expire: boolean;
+  /** Clear every session of these backends / services (bitmaps by id, 65536 bits); null = none. */
+  readonly purgeBackends: Uint8Array | null;
+  readonly purgeServices: Uint8Array | null;
+}
+
+export interface SweepResult {
+  /** By state 0..15, after expiry. State 0 = slots claimed but never finished. */
+  readonly byState: Uint32Array;
+  /** By service id, live sessions (young, established, closing). 65536 entries. */
+  readonly byService: Uint32Array;
+  readonly byBackend: Uint32Array;
+  readonly expired: number;
+  readonly purged: number;
+  /** Index of slots claimed (tag set, value 0): seen in two sweeps running = left by a crash. */
+  readonly unfinished: Uint32Array;
+}
+
+/** Walks the session table on a thread of the pool. The layout is bpf/abi_types.h `struct session_slot`. */
+export function sweepSessions(options: SweepOptions): Promise<SweepResult>;
+/** Clears one slot if its tag still is `tag` (value first, then tag); false when it was taken by another flow. */
+export function clearSlot(sessions: ArrayBuffer, slot: number, tag: bigint): boolean;
+
+/** A raw netlink socket (NETLINK_ROUTE) in the network namespace of the process. Encoding is TypeScript's. */
+export class NetlinkSocket {
+  /** groups: RTNLGRP numbers to join. onMessages: one datagram (may hold several nlmsghdr); overrun = ENOBUFS, resync. */
+  constructor(groups: readonly number[], onDatagram: (datagram: Uint8Array | null, overrun: boolean) => void);
+  send(message: Uint8Array): void;
+  close(): void;
+}
+
+export type ProbeKind = 'tcp' | 'udp';
+
+export interface ProbeRequest {
+  /** Echoed in the result; unique among those under way. */
+  readonly id: number;
+  readonly kind: ProbeKind;
+  /** 4 or 16 bytes. */
+  readonly address: Uint8Array;
+  readonly port: number;
+  /** SO_MARK; 0 = none. */
+  readonly mark: number;
+  readonly timeoutMs: number;
+  /** Sent after connecting (tcp) or as the datagram (udp). null: tcp = connect only; udp = one empty datagram. */
+  readonly send: Uint8Array | null;
+  /** Bytes of reply to collect at most; 0 = none awaited. tcp: until EOF, this many bytes or `until` was seen. */
+  readonly receive: number;
+  /** Stop reading once these bytes were seen (for example CR LF CR LF); null = read until `receive` or EOF. */
+  readonly until: Uint8Array | null;
+  /** Hand over the connected tcp socket's descriptor instead of closing it (for TLS). */
+  readonly handOver: boolean;
+}
+
+export interface ProbeResult {
+  readonly id: number;
+  /** null = done; else errno name: ECONNREFUSED, ETIMEDOUT, ECONNRESET, EHOSTUNREACH, ENETUNREACH, EMFILE... */
+  readonly error: string | null;
+  readonly elapsedUs: number;
+  readonly data: Uint8Array | null;
+  /** With handOver: the connected descriptor, now the caller's; else -1. */
+  readonly fd: number;
+}
+
+/**
+ * Non-blocking probes on one epoll thread. tcp ends with FIN (shutdown, drain, close), not RST. udp: a connected
+ * socket; an ICMP error shows as ECONNREFUSED / EHOSTUNREACH; with `receive` 0 silence until the timeout is success.
+ */
+export class Prober {
+  constructor(onResults: (results: readonly ProbeResult[]) => void);
+  start(requests: readonly ProbeRequest[]): void;
+  cancel(ids: readonly number[]): void;
+  close(): void;
+}
+
+/** Ticks per second of jiffies: 1e9 / clock_getres(CLOCK_MONOTONIC_COARSE). */
+export function kernelHz(): number;
+export function possibleCpus(): number;
+/** null when there is no such interface. */
+export function interfaceIndex(name: string): number | null;
+export function interfaceName(index: number): string | null;
+/** statfs type of a directory is BPF_FS_MAGIC. */
+export function isBpffs(path: string): boolean;
+/** Mounts a bpffs at a directory; EBUSY when one is there. */
+export function mountBpffs(path: string): void;
+/** libbpf's version, "1.1". */
+export const libbpfVersion: string;
