@@ -1,0 +1,241 @@
+import type { FieldViolation } from '../base/errors.js';
+import type { Ip } from '../base/ip.js';
+import type { Desired, Forwarding, Protocol, Scheduler } from '../config/desired.js';
+import type { HealthChange } from '../health/types.js';
+
+/**
+ * What the API needs of the agent; `agent/` implements it. Plain types: no protobuf on this side.
+ * Errors are the classes of base/errors.ts.
+ */
+export interface AgentPort {
+  readonly config: ConfigPort;
+  readonly status: StatusPort;
+  readonly sessions: SessionPort;
+  readonly node: NodePort;
+}
+
+export interface Versioned {
+  readonly desired: Desired;
+  /** 0 before the first apply. */
+  readonly version: number;
+  readonly appliedAtMs: number | null;
+}
+
+export interface ConfigPort {
+  current(): Versioned;
+  /**
+   * @throws InvalidError for what only this node can see (capacity by path); ConflictError; CapacityError;
+   * UnavailableError when disk or kernel refuse: then the state before stays in force.
+   */
+  apply(desired: Desired, options: { expectedVersion: number | null; validateOnly: boolean }): Promise<Applied>;
+  /** Calls at each change, not for the present state. Returns the unsubscriber. */
+  watch(onChange: (now: Versioned) => void): () => void;
+}
+
+export interface Applied {
+  readonly version: number;
+  readonly changed: boolean;
+  readonly steps: readonly string[];
+}
+
+export interface StatusPort {
+  get(options: { summary: boolean }): Status;
+  watch(onChange: () => void): () => void;
+}
+
+export interface NodePort {
+  version(): VersionInfo;
+  reconcile(): Promise<{ repairs: number; steps: readonly string[] }>;
+  detach(): Promise<{ interfaces: readonly string[] }>;
+}
+
+export interface VersionInfo {
+  readonly version: string;
+  readonly layoutVersion: number;
+  readonly nodeVersion: string;
+  readonly kernel: string;
+  readonly libbpf: string;
+  readonly programTag: string;
+  readonly verifiedInstructions: number;
+}
+
+export interface Status {
+  readonly node: {
+    readonly instance: string;
+    readonly hostname: string;
+    readonly version: string;
+    readonly startedAtMs: number;
+    readonly pid: number;
+    readonly attachments: readonly AttachmentStatus[];
+  };
+  readonly configVersion: number;
+  readonly configAppliedAtMs: number | null;
+  readonly sessionTable: SessionTableStatus;
+  readonly listeners: readonly ListenerStatus[];
+  readonly reasons: readonly ReasonStatus[];
+  readonly reconciliation: {
+    readonly lastAtMs: number | null;
+    readonly runs: number;
+    readonly repairs: number;
+    readonly failures: number;
+    readonly lastError: string;
+  };
+  readonly problems: readonly string[];
+}
+
+export interface AttachmentStatus {
+  readonly interface: string;
+  readonly mode: 'native' | 'generic';
+  readonly attached: boolean;
+  readonly mac: string;
+  readonly mtu: number;
+  readonly fallbackReason: string;
+}
+
+export interface SessionTableStatus {
+  readonly slots: number;
+  readonly young: number;
+  readonly established: number;
+  readonly closing: number;
+  readonly countedAtMs: number | null;
+  /** By the word of enum table_event: inserted, moved, evicted_young... since the maps were made. */
+  readonly events: Readonly<Record<TableEvent, bigint>>;
+}
+
+export const tableEvents = [
+  'inserted',
+  'moved',
+  'reused_expired',
+  'evicted_closing',
+  'evicted_young',
+  'evicted_old',
+  'not_tracked',
+  'reselected',
+] as const;
+export type TableEvent = (typeof tableEvents)[number];
+
+export interface TrafficStatus {
+  readonly packets: bigint;
+  readonly bytes: bigint;
+  readonly newSessions: bigint;
+  readonly packetsWithoutSession: bigint;
+  readonly activeSessions: number;
+}
+
+export interface ListenerStatus {
+  readonly loadBalancer: string;
+  readonly listener: string;
+  readonly addresses: readonly Ip[];
+  readonly protocol: Protocol;
+  readonly port: number;
+  readonly backendGroup: string;
+  readonly forwarding: Forwarding;
+  readonly scheduler: Scheduler;
+  readonly stopped: boolean;
+  readonly traffic: TrafficStatus;
+  /** Empty with `summary`. */
+  readonly backends: readonly BackendStatus[];
+  readonly backendsTotal: number;
+  readonly backendsHealthy: number;
+  readonly failingOpen: boolean;
+}
+
+export interface BackendStatus {
+  readonly name: string;
+  readonly address: Ip;
+  readonly weight: number;
+  readonly zone: string;
+  readonly health: 'healthy' | 'unhealthy' | 'unknown' | 'unchecked';
+  readonly up: boolean;
+  readonly draining: boolean;
+  readonly nextHopMac: string;
+  readonly reason: string;
+  readonly sinceMs: number | null;
+  readonly lastCheckUs: number | null;
+  readonly traffic: TrafficStatus;
+  readonly history: readonly HealthChange[];
+}
+
+export interface ReasonStatus {
+  readonly reason: string;
+  readonly drop: boolean;
+  readonly packets: bigint;
+  readonly help: string;
+  readonly lastSample: DropSample | null;
+}
+
+export interface DropSample {
+  readonly atMs: number;
+  readonly source: Ip;
+  readonly destination: Ip;
+  readonly sourcePort: number;
+  readonly destinationPort: number;
+  readonly ipProtocol: number;
+  readonly length: number;
+}
+
+export type SessionState = 'young' | 'established' | 'closing';
+
+export interface SessionFilter {
+  readonly loadBalancer?: string;
+  readonly listener?: string;
+  readonly backendGroup?: string;
+  readonly backend?: string;
+  /** Canonical address and prefix length. */
+  readonly client?: { readonly address: Ip; readonly prefixLength: number };
+  readonly vip?: Ip;
+  readonly vipPort?: number;
+  readonly protocol?: Protocol;
+  readonly state?: SessionState;
+}
+
+export interface Session {
+  readonly protocol: Protocol;
+  readonly client: Ip;
+  readonly clientPort: number;
+  readonly vip: Ip;
+  readonly vipPort: number;
+  readonly loadBalancer: string;
+  readonly listener: string;
+  readonly backendGroup: string;
+  readonly backend: string;
+  readonly backendAddress: Ip;
+  readonly state: SessionState;
+  readonly ageMs: number;
+  readonly idleMs: number;
+  readonly expiresInMs: number;
+}
+
+export interface SessionPort {
+  /** `cursor` 0 starts; nextCursor null ends. Stops early (before `limit` hits) rather than block the loop for long. */
+  list(filter: SessionFilter, options: { cursor: number; limit: number }): { sessions: Session[]; nextCursor: number | null };
+  explain(flow: Flow): Explanation;
+  /** All of them with `filter` null. */
+  purge(filter: SessionFilter | null): Promise<number>;
+}
+
+export interface Flow {
+  readonly protocol: Protocol;
+  readonly client: Ip;
+  readonly clientPort: number;
+  readonly vip: Ip;
+  readonly vipPort: number;
+}
+
+export interface Explanation {
+  readonly verdict: 'forward' | 'drop' | 'pass';
+  readonly reason: string;
+  readonly steps: readonly string[];
+  readonly session: Session | null;
+  readonly chosenBy: 'session' | 'maglev' | null;
+  readonly maglevSlot: number | null;
+  readonly loadBalancer: string;
+  readonly listener: string;
+  readonly backendGroup: string;
+  readonly backend: string;
+  readonly backendAddress: string;
+  readonly nextHopMac: string;
+  readonly forwarding: Forwarding | null;
+}
+
+export type { FieldViolation };
