@@ -1,0 +1,35 @@
+import type { Status } from '../api/port.js';
+import { AgentSeries, type ApplyRun, type GrpcCall, type HealthCheckRun, type ReconcileRun } from './agent_series.js';
+import { StatusWriter } from './status_writer.js';
+
+export interface MetricsOptions {
+  /** The status with its backends, taken once a scrape. */
+  readonly status: () => Status;
+  /** process_* and nodejs_* series; default true. Off where several agents share a process (tests). */
+  readonly processMetrics?: boolean;
+}
+
+export interface Metrics {
+  onGrpcCall(call: GrpcCall): void;
+  onApply(run: ApplyRun): void;
+  onReconcile(run: ReconcileRun): void;
+  onHealthCheck(run: HealthCheckRun): void;
+  /** The whole exposition in text format 0.0.4, in chunks of about 64 KiB, each made when it is asked for. */
+  scrape(): AsyncGenerator<string, void, undefined>;
+}
+
+export function createMetrics(options: MetricsOptions): Metrics {
+  const series = new AgentSeries({ processMetrics: options.processMetrics ?? true });
+  const writer = new StatusWriter();
+  return {
+    onGrpcCall: (call) => series.onGrpcCall(call),
+    onApply: (run) => series.onApply(run),
+    onReconcile: (run) => series.onReconcile(run),
+    onHealthCheck: (run) => series.onHealthCheck(run),
+    async *scrape() {
+      const own = await series.registry.metrics();
+      yield own.endsWith('\n') ? own : `${own}\n`;
+      yield* writer.write(options.status());
+    },
+  };
+}

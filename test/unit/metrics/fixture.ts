@@ -1,0 +1,80 @@
+import type { BackendStatus, ListenerStatus, Status } from '../../../src/api/port.js';
+
+const atMs = Date.UTC(2026, 0, 2, 3, 4, 5);
+
+export function backend(name: string, change: Partial<BackendStatus> = {}): BackendStatus {
+  return {
+    name,
+    address: '203.0.113.11',
+    weight: 100,
+    zone: 'a',
+    health: 'healthy',
+    up: true,
+    draining: false,
+    nextHopMac: '02:00:5e:10:00:0b',
+    reason: '',
+    sinceMs: atMs,
+    lastCheckUs: 1500,
+    traffic: { packets: 10n, bytes: 9007199254740993n, newSessions: 2n, packetsWithoutSession: 0n, activeSessions: 1 },
+    history: [],
+    ...change,
+  };
+}
+
+export function listener(name: string, backends: readonly BackendStatus[]): ListenerStatus {
+  return {
+    loadBalancer: 'web',
+    listener: name,
+    addresses: ['192.0.2.1'],
+    protocol: 'tcp',
+    port: 443,
+    backendGroup: 'pool',
+    forwarding: 'IPIP',
+    scheduler: 'TCH',
+    stopped: false,
+    traffic: { packets: 20n, bytes: 3000n, newSessions: 4n, packetsWithoutSession: 1n, activeSessions: 3 },
+    backends,
+    backendsTotal: backends.length,
+    backendsHealthy: backends.filter((one) => one.health === 'healthy').length,
+    failingOpen: false,
+  };
+}
+
+export function status(listeners: readonly ListenerStatus[]): Status {
+  return {
+    node: {
+      instance: 'default',
+      hostname: 'lb1',
+      version: '0.1.0',
+      startedAtMs: atMs,
+      pid: 42,
+      attachments: [{ interface: 'eth0', mode: 'native', attached: true, mac: '', mtu: 1500, fallbackReason: '' }],
+    },
+    configVersion: 7,
+    configAppliedAtMs: atMs,
+    sessionTable: {
+      slots: 4096,
+      young: 1,
+      established: 2,
+      closing: 0,
+      countedAtMs: null,
+      events: {
+        inserted: 5n,
+        moved: 0n,
+        reused_expired: 0n,
+        evicted_closing: 0n,
+        evicted_young: 0n,
+        evicted_old: 0n,
+        not_tracked: 0n,
+        reselected: 0n,
+      },
+    },
+    listeners,
+    reasons: [
+      { reason: 'no_listener', drop: true, packets: 3n, help: '', lastSample: null },
+      { reason: 'not_vip', drop: false, packets: 8n, help: '', lastSample: null },
+    ],
+    reconciliation: { lastAtMs: atMs, runs: 9, repairs: 1, failures: 0, lastError: '' },
+    problems: [],
+  };
+}

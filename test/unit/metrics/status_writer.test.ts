@@ -1,0 +1,111 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import test from 'ava';
+import { createMetrics } from '../../../src/metrics/metrics.js';
+import { StatusWriter } from '../../../src/metrics/status_writer.js';
+import { backend, listener, status } from './fixture.js';
+
+const write = (writer: StatusWriter, of: ReturnType<typeof status>): string => [...writer.write(of)].join('');
+const lines = (text: string, name: string): string[] => text.split('\n').filter((line) => line.startsWith(`${name}{`));
+
+test('each backend of each listener has its own samples, exact beyond 2^53', (t) => {
+  const text = write(new StatusWriter(), status([listener('https', [backend('a'), backend('b')])]));
+  t.deepEqual(lines(text, 'spillway_backend_bytes_total'), [
+    'spillway_backend_bytes_total{load_balancer="web",listener="https",backend_group="pool",backend="a"} 9007199254740993',
+    'spillway_backend_bytes_total{load_balancer="web",listener="https",backend_group="pool",backend="b"} 9007199254740993',
+  ]);
+  t.deepEqual(lines(text, 'spillway_listener_sessions'), [
+    'spillway_listener_sessions{load_balancer="web",listener="https"} 3',
+  ]);
+});
+
+test('drops and passes are told apart, each by reason', (t) => {
+  const text = write(new StatusWriter(), status([]));
+  t.deepEqual(lines(text, 'spillway_dropped_packets_total'), [
+    'spillway_dropped_packets_total{reason="no_listener"} 3',
+  ]);
+  t.deepEqual(lines(text, 'spillway_passed_packets_total'), ['spillway_passed_packets_total{reason="not_vip"} 8']);
+});
+
+test('health is 1 only for passing and unchecked backends; a check without result has no duration', (t) => {
+  const states = ['healthy', 'unhealthy', 'unknown', 'unchecked'] as const;
+  const backends = states.map((health) => backend(health, { health, lastCheckUs: health === 'unknown' ? null : 2500 }));
+  const text = write(new StatusWriter(), status([listener('https', backends)]));
+  t.deepEqual(
+    lines(text, 'spillway_backend_healthy').map((line) => line.at(-1)),
+    ['1', '0', '0', '1'],
+  );
+  t.is(lines(text, 'spillway_backend_check_duration_seconds').length, 3);
+  t.true(lines(text, 'spillway_backend_check_duration_seconds')[0]?.endsWith(' 0.0025'));
+});
+
+test('cached labels follow backends that come, go and change places', (t) => {
+  const writer = new StatusWriter();
+  const names = (text: string): string[] =>
+    lines(text, 'spillway_backend_up').map((line) => /backend="(.*?)"/.exec(line)?.[1] ?? '');
+  for (const wanted of [['a', 'b'], ['a', 'b'], ['b', 'a', 'c'], ['c'], [], ['a']]) {
+    const text = write(
+      writer,
+      status([
+        listener(
+          'https',
+          wanted.map((name) => backend(name)),
+        ),
+      ]),
+    );
+    t.deepEqual(names(text), wanted);
+  }
+});
+
+test('a scrape under way keeps its labels when another one sees a new configuration', (t) => {
+  const writer = new StatusWriter();
+  const slow = writer.write(status([listener('https', [backend('old')])]));
+  let text = slow.next().value ?? '';
+  write(writer, status([listener('https', [backend('new')])]));
+  for (const chunk of slow) text += chunk;
+  t.regex(text, /spillway_backend_up\{.*backend="old"\} 1/);
+  t.notRegex(text, /backend="new"/);
+});
+
+test('label values are escaped as the format asks', (t) => {
+  const text = write(new StatusWriter(), status([listener('a"b\\c\nd', [])]));
+  t.true(text.includes('listener="a\\"b\\\\c\\nd"'));
+});
+
+test('no family appears twice, and every sample stands under its own header', async (t) => {
+  const text = await exposition();
+  const seen = new Set<string>();
+  let current = '';
+  for (const line of text.split('\n')) {
+    const type = /^# TYPE (\S+)/.exec(line)?.[1];
+    if (type !== undefined) {
+      t.false(seen.has(type), type);
+      seen.add(type);
+      current = type;
+    } else if (line !== '' && !line.startsWith('#')) {
+      t.true(line.startsWith(current), line);
+    }
+  }
+});
+
+test('promtool finds nothing wrong with a whole scrape', async (t) => {
+  const promtool = ['/usr/bin/promtool', '/usr/local/bin/promtool'].find((path) => existsSync(path));
+  if (promtool === undefined) {
+    t.pass('promtool is not installed: apt-get install prometheus');
+    return;
+  }
+  const run = spawnSync(promtool, ['check', 'metrics'], { input: await exposition(), encoding: 'utf8' });
+  t.is(run.stderr + run.stdout, '');
+  t.is(run.status, 0);
+});
+
+async function exposition(): Promise<string> {
+  const metrics = createMetrics({ status: () => status([listener('https', [backend('a')]), listener('none', [])]) });
+  metrics.onGrpcCall({ method: 'spillway.v1.ConfigService/Apply', code: 'OK', durationMs: 3 });
+  metrics.onApply({ result: 'changed', durationMs: 12 });
+  metrics.onReconcile({ result: 'clean', durationMs: 1 });
+  metrics.onHealthCheck({ kind: 'tcp', success: true, durationMs: 0.4 });
+  let text = '';
+  for await (const chunk of metrics.scrape()) text += chunk;
+  return text;
+}
