@@ -208,7 +208,10 @@ export interface Session {
 
 export interface SessionPort {
   /** `cursor` 0 starts; nextCursor null ends. Stops early (before `limit` hits) rather than block the loop for long. */
-  list(filter: SessionFilter, options: { cursor: number; limit: number }): { sessions: Session[]; nextCursor: number | null };
+  list(
+    filter: SessionFilter,
+    options: { cursor: number; limit: number },
+  ): { sessions: Session[]; nextCursor: number | null };
   explain(flow: Flow): Explanation;
   /** All of them with `filter` null. */
   purge(filter: SessionFilter | null): Promise<number>;
