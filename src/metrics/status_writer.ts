@@ -51,12 +51,12 @@ function* listenerText(status: Status, labels: readonly ListenerLabels[]): Gener
 }
 
 function* backendText(status: Status, labels: readonly ListenerLabels[]): Generator<string, void, undefined> {
-  for (const { name, type, help, value: valueOf } of backendFamilies) {
+  for (const { name, type, help, value: sampleOf } of backendFamilies) {
     let text = familyHeader(name, type, help);
     for (const [i, listener] of status.listeners.entries()) {
       const texts = labels[i]!.backends;
       for (let at = 0; at < listener.backends.length; at++) {
-        const value = valueOf(listener.backends[at]!);
+        const value = sampleOf(listener.backends[at]!);
         if (value !== null) text += `${name}${texts[at]} ${value}\n`;
         if (text.length >= chunkSize) {
           yield text;
