@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+/*
+ * Sends the agent's health checks of a VIP to one chosen backend, by the forwarding that traffic takes: what a check
+ * meets on its way (next hop, tunnel, the backend's decapsulator, the VIP on its loopback) is what a client meets.
+ * Replies come straight from the backend to this host's own address.
+ *
+ * clsact egress, direct action. A socket chooses its backend by SO_MARK; every other packet leaves by the first line.
+ * A marked packet that cannot go to its backend is dropped: if it went on by the route, another backend would answer
+ * in this one's name. The check then fails by its timeout.
+ */
+#include <linux/if_ether.h>
+#include <linux/in.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/pkt_cls.h>
+#include <bpf/bpf_endian.h>
+
+#define ONLY_BACKENDS
+#include "maps.h"
+
+#define OUTER_TTL	64
+#define FLOW_LABEL_MASK 0xfffff
+
+static __always_inline int has_next_hop(const struct backend *backend)
+{
+	const __u8 *mac = backend->next_hop;
+
+	return mac[0] | mac[1] | mac[2] | mac[3] | mac[4] | mac[5];
+}
+
+static __always_inline __u16 fold_sum(__u32 sum)
+{
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	return ~sum;
+}
+
+/* TOS or traffic class of the packet, which the outer header repeats. */
+static __always_inline __u8 traffic_class(struct __sk_buff *skb)
+{
+	__u8 start[2] = {};
+
+	bpf_skb_load_bytes(skb, ETH_HLEN, start, sizeof(start));
+	if (skb->protocol == bpf_htons(ETH_P_IP))
+		return start[1];
+	return start[0] << 4 | start[1] >> 4;
+}
+
+static __always_inline int forward_l2(struct __sk_buff *skb, const struct backend *backend)
+{
+	return bpf_skb_store_bytes(skb, 0, backend->next_hop, ETH_ALEN, 0);
+}
+
+/* The kernel keeps offsets of checksums and segments right across adjust_room; the Ethernet type is ours to mend. */
+static __always_inline int push_outer(struct __sk_buff *skb, const struct backend *backend, const void *outer,
+				      __u32 bytes)
+{
+	__u64 layer = bytes == sizeof(struct iphdr) ? BPF_F_ADJ_ROOM_ENCAP_L3_IPV4 : BPF_F_ADJ_ROOM_ENCAP_L3_IPV6;
+	__be16 type = bytes == sizeof(struct iphdr) ? bpf_htons(ETH_P_IP) : bpf_htons(ETH_P_IPV6);
+
+	if (bpf_skb_adjust_room(skb, bytes, BPF_ADJ_ROOM_MAC, layer) ||
+	    bpf_skb_store_bytes(skb, ETH_HLEN, outer, bytes, 0) ||
+	    bpf_skb_store_bytes(skb, ETH_HLEN - sizeof(type), &type, sizeof(type), 0))
+		return -1;
+	return forward_l2(skb, backend);
+}
+
+static __always_inline int forward_ipip4(struct __sk_buff *skb, const struct backend *backend)
+{
+	__be16 total = bpf_htons(skb->len - ETH_HLEN + sizeof(struct iphdr));
+	__u8 class = traffic_class(skb);
+	struct iphdr outer = {
+		.version = 4,
+		.ihl = 5,
+		.tos = class,
+		.tot_len = total,
+		.frag_off = bpf_htons(0x4000),
+		.ttl = OUTER_TTL,
+		.protocol = IPPROTO_IPIP,
+		.check = fold_sum(backend->outer_sum + total + bpf_htons(class)),
+		.saddr = backend->source.words[3],
+		.daddr = backend->address.words[3],
+	};
+
+	/* The data path has no IPv6 in IPv4 either. */
+	if (skb->protocol != bpf_htons(ETH_P_IP))
+		return -1;
+	return push_outer(skb, backend, &outer, sizeof(outer));
+}
+
+static __always_inline int forward_ipip6(struct __sk_buff *skb, const struct backend *backend)
+{
+	__u32 label = bpf_get_hash_recalc(skb) & FLOW_LABEL_MASK;
+	struct ipv6hdr outer = {
+		.payload_len = bpf_htons(skb->len - ETH_HLEN),
+		.nexthdr = skb->protocol == bpf_htons(ETH_P_IP) ? IPPROTO_IPIP : IPPROTO_IPV6,
+		.hop_limit = OUTER_TTL,
+	};
+
+	*(__be32 *)&outer = bpf_htonl(6u << 28 | (__u32)traffic_class(skb) << 20 | label);
+	__builtin_memcpy(&outer.saddr, backend->source.bytes, sizeof(outer.saddr));
+	__builtin_memcpy(&outer.daddr, backend->address.bytes, sizeof(outer.daddr));
+	return push_outer(skb, backend, &outer, sizeof(outer));
+}
+
+SEC("tc")
+int probe(struct __sk_buff *skb)
+{
+	const struct backend *backend;
+	int failure = -1;
+	__u32 id;
+
+	if ((skb->mark & PROBE_MARK_MASK) != PROBE_MARK)
+		return TC_ACT_OK;
+	if (skb->protocol != bpf_htons(ETH_P_IP) && skb->protocol != bpf_htons(ETH_P_IPV6))
+		return TC_ACT_SHOT;
+	id = skb->mark & ~PROBE_MARK_MASK;
+	backend = bpf_map_lookup_elem(&backends_v1, &id);
+	if (!backend || !(backend->flags & BACKEND_IN_USE) || !has_next_hop(backend))
+		return TC_ACT_SHOT;
+	switch (backend->forwarding) {
+	case FORWARD_L2_DSR:
+		failure = forward_l2(skb, backend);
+		break;
+	case FORWARD_IPIP4:
+		failure = forward_ipip4(skb, backend);
+		break;
+	case FORWARD_IPIP6:
+		failure = forward_ipip6(skb, backend);
+		break;
+	}
+	return failure ? TC_ACT_SHOT : TC_ACT_OK;
+}
+
+/* Dual BSD/GPL to the kernel; the source is offered under either licence of the first line. */
+char _license[] SEC("license") = "Dual BSD/GPL";
