@@ -68,6 +68,7 @@ export class BpfObject {
   /** Throws ENOENT for an unknown name. The handle stays valid after the object is closed (own descriptor). */
   map(name: string): BpfMap;
   program(name: string): BpfProgram;
+  /** Without the globals' own maps (.rodata, .bss), which `map` gives by these names. */
   readonly mapNames: readonly string[];
   readonly programNames: readonly string[];
   close(): void;
@@ -139,7 +140,7 @@ export class BpfLink {
 export class RingReader {
   /**
    * @param onBatch records packed one behind the other, each u32 length (host order), then the record padded to 8
-   * bytes; `lost` counts records dropped since the last batch because the main thread was too far behind.
+   * bytes, so that the next begins 4 + roundup(length, 8) further; `lost` counts records dropped since the last batch because the main thread was too far behind.
    */
   constructor(map: BpfMap, options: { maxBatchBytes?: number; maxPendingBytes?: number }, onBatch: (records: Uint8Array, count: number, lost: number) => void);
   close(): void;

@@ -1,0 +1,25 @@
+{
+  'variables': { 'sanitize%': '' },
+  'targets': [{
+    'target_name': 'spillway',
+    'sources': [
+      'addon.cc', 'args.cc', 'courier.cc', 'error.cc', 'fd.cc', 'link.cc', 'map.cc', 'map_batch.cc', 'netlink.cc',
+      'object.cc', 'open.cc', 'probe.cc', 'probe_loop.cc', 'prober.cc', 'program.cc', 'ring.cc', 'sweep.cc',
+      'sweep_walk.cc', 'system.cc', 'tc.cc',
+    ],
+    'include_dirs': ["<!@(node -p \"require('node-addon-api').include_dir\")"],
+    'defines': ['NAPI_VERSION=9', 'NAPI_DISABLE_CPP_EXCEPTIONS', 'NODE_ADDON_API_DISABLE_DEPRECATED'],
+    'libraries': ['-lbpf'],
+    'cflags_cc!': ['-std=gnu++17', '-std=gnu++20'],
+    'cflags_cc': [
+      '-std=gnu++20', '-fno-exceptions', '-fno-rtti', '-fvisibility=hidden', '-Wall', '-Wextra',
+      '-Wno-unused-parameter', '-Wno-missing-field-initializers',
+    ],
+    'conditions': [
+      ['sanitize!=""', {
+        'cflags_cc': ['-fsanitize=<(sanitize)', '-fno-omit-frame-pointer', '-g', '-O1'],
+        'ldflags': ['-fsanitize=<(sanitize)'],
+      }],
+    ],
+  }],
+}
