@@ -1,0 +1,198 @@
+import { readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
+import { InvalidError } from '../base/errors.js';
+import { type Endpoint, parseDuration, parseEndpoint, parsePath, Section } from './section.js';
+import { parseText } from './text.js';
+import { show } from './violations.js';
+
+/** spillwayd's own configuration file: this node, not the desired state. */
+export interface AgentConfig {
+  /** Names the pins and the state directory: agents of different instances can share a host. */
+  readonly instance: string;
+  /** At least one. */
+  readonly interfaces: readonly string[];
+  readonly xdpMode: 'auto' | 'native' | 'generic';
+  readonly listen: {
+    /** Path of the unix socket. */
+    readonly unix: string | null;
+    readonly tcp: TcpListen | null;
+  };
+  readonly metrics: Endpoint | null;
+  readonly stateDirectory: string;
+  readonly pinDirectory: string;
+  /** Where the BPF objects are; null: beside the program. */
+  readonly objectDirectory: string | null;
+  readonly limits: Limits;
+  /** Holds the secret that a cluster's nodes share: see readClusterSecret. */
+  readonly clusterSecretFile: string | null;
+  readonly reconcileIntervalMs: number;
+  readonly healthChecks: { readonly concurrency: number };
+  readonly log: { readonly level: LogLevel; readonly pretty: boolean };
+}
+
+export interface TcpListen extends Endpoint {
+  /** Paths of PEM files. */
+  readonly certificate: string;
+  readonly key: string;
+  /** Clients need a certificate of this authority. */
+  readonly clientCa: string;
+}
+
+/** Sizes of the maps; what exceeds them is refused. */
+export interface Limits {
+  readonly sessions: number;
+  /** VIP, protocol and port: one listener on two VIPs is two services. */
+  readonly services: number;
+  readonly backends: number;
+  readonly backendGroups: number;
+  readonly vips: number;
+}
+
+const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const;
+export type LogLevel = (typeof logLevels)[number];
+
+/** IFNAMSIZ is 16 with its final NUL. */
+const interfacePattern = /^[^\s/:]{1,15}$/;
+const path = { parse: parsePath, expected: 'an absolute path without ".."' };
+
+/** @throws InvalidError naming the file when it cannot be read, else every field at fault. */
+export function loadAgentConfig(file: string): AgentConfig {
+  return parseAgentConfig(read(file, '(document)').toString('utf8'));
+}
+
+/** @throws InvalidError naming every field at fault. */
+export function parseAgentConfig(text: string): AgentConfig {
+  const root = new Section(parseText(text));
+  const instance = root.text('instance', 'default', {
+    parse: (name) => (/^[A-Za-z][\w-]{0,31}$/.test(name) ? name : null),
+    expected: 'a letter, then letters, digits, "-" or "_", up to 32 characters,',
+  });
+  const config: AgentConfig = {
+    instance,
+    interfaces: readInterfaces(root),
+    xdpMode: root.choice('xdpMode', 'auto', ['auto', 'native', 'generic']),
+    listen: readListen(root.section('listen')),
+    metrics: readMetrics(root.section('metrics')),
+    stateDirectory: root.text('stateDirectory', `/var/lib/spillway/${instance}`, path),
+    pinDirectory: root.text('pinDirectory', '/sys/fs/bpf/spillway', path),
+    objectDirectory: root.text<string | null>('objectDirectory', null, path),
+    limits: readLimits(root.section('limits')),
+    clusterSecretFile: root.text<string | null>('clusterSecretFile', null, path),
+    reconcileIntervalMs: readReconcileInterval(root),
+    healthChecks: readHealthChecks(root.section('healthChecks')),
+    log: readLog(root.section('log')),
+  };
+  root.refuseUnknown();
+  root.violations.throwIfAny();
+  return config;
+}
+
+/**
+ * The secret from which a cluster's keys are derived, without the white space around it; null where none is
+ * configured: then this node's keys are its own.
+ * @throws InvalidError when the file cannot be read or holds fewer than 16 bytes.
+ */
+export function readClusterSecret({ clusterSecretFile }: AgentConfig): Buffer | null {
+  if (clusterSecretFile === null) return null;
+  const secret = Buffer.from(read(clusterSecretFile, 'clusterSecretFile').toString('latin1').trim(), 'latin1');
+  if (secret.length >= 16) return secret;
+  const description = `${clusterSecretFile} holds ${secret.length} bytes, at least 16 are needed: try openssl rand -hex 32`;
+  throw new InvalidError([{ field: 'clusterSecretFile', description }]);
+}
+
+function readInterfaces(root: Section): string[] {
+  const names = root.list('interfaces');
+  if (names.length === 0) root.fail('interfaces', 'required: the interfaces that VIP traffic comes in by, as [eth0]');
+  if (names.length > 8) root.fail('interfaces', `${names.length} interfaces; at most 8`);
+  names.forEach((name, index) => {
+    const where = `interfaces[${index}]`;
+    if (typeof name !== 'string' || !interfacePattern.test(name)) {
+      root.violations.add(where, `${show(name)}: the name of an interface, up to 15 characters, is expected`);
+    } else if (names.indexOf(name) !== index) {
+      root.violations.add(where, `${show(name)} is given twice`);
+    }
+  });
+  return names.map(String);
+}
+
+function readListen(listen: Section): AgentConfig['listen'] {
+  const unix = listen.isNull('unix') ? null : listen.text('unix', '/run/spillway/agent.sock', path);
+  // sockaddr_un.sun_path is 108 bytes with its final NUL.
+  if (unix !== null && Buffer.byteLength(unix) > 107) listen.fail('unix', `${show(unix)}: longer than 107 bytes`);
+  const section = listen.optional('tcp');
+  const tcp = section === null ? null : readTcp(section);
+  if (unix === null && tcp === null) listen.fail('', 'nothing to listen on: set unix or tcp');
+  listen.refuseUnknown();
+  return { unix, tcp };
+}
+
+function readTcp(tcp: Section): TcpListen {
+  const file = (key: string) => {
+    const name = tcp.text(key, '', path);
+    if (name === '') tcp.fail(key, 'required: the path of a PEM file; TCP is served with mutual TLS only');
+    return name;
+  };
+  const endpoint = readEndpoint(tcp, { host: '0.0.0.0', port: 9154 });
+  const read = { ...endpoint, certificate: file('certificate'), key: file('key'), clientCa: file('clientCa') };
+  tcp.refuseUnknown();
+  return read;
+}
+
+function readMetrics(metrics: Section): Endpoint | null {
+  const off = metrics.isNull('address');
+  const endpoint = readEndpoint(metrics, { host: '127.0.0.1', port: 9155 });
+  metrics.refuseUnknown();
+  return off ? null : endpoint;
+}
+
+function readEndpoint(section: Section, unset: Endpoint): Endpoint {
+  return section.text('address', unset, {
+    parse: (text) => {
+      const endpoint = parseEndpoint(text);
+      return endpoint !== null && isIP(endpoint.host) !== 0 ? endpoint : null;
+    },
+    expected: 'an address and port, as "127.0.0.1:9155" or "[::1]:9155",',
+  });
+}
+
+function readLimits(limits: Section): Limits {
+  const read = {
+    sessions: limits.integer('sessions', 1_000_000, { min: 1000, max: 64_000_000 }),
+    services: limits.integer('services', 4096, { min: 64, max: 65_535 }),
+    backends: limits.integer('backends', 65_535, { min: 64, max: 65_535 }),
+    backendGroups: limits.integer('backendGroups', 1024, { min: 8, max: 65_535 }),
+    vips: limits.integer('vips', 4096, { min: 8, max: 65_535 }),
+  };
+  limits.refuseUnknown();
+  return read;
+}
+
+function readReconcileInterval(root: Section): number {
+  return root.text('reconcileInterval', 10_000, {
+    parse: (text) => {
+      const ms = parseDuration(text);
+      return ms !== null && ms >= 100 && ms <= 3_600_000 ? ms : null;
+    },
+    expected: 'a duration from "100ms" to "60m"',
+  });
+}
+
+function readHealthChecks(healthChecks: Section): AgentConfig['healthChecks'] {
+  const read = { concurrency: healthChecks.integer('concurrency', 2000, { min: 1, max: 65_535 }) };
+  healthChecks.refuseUnknown();
+  return read;
+}
+
+function readLog(log: Section): AgentConfig['log'] {
+  const read = { level: log.choice('level', 'info', logLevels), pretty: log.flag('pretty', false) };
+  log.refuseUnknown();
+  return read;
+}
+
+function read(file: string, field: string): Buffer {
+  try {
+    return readFileSync(file);
+  } catch (error) {
+    throw new InvalidError([{ field, description: `${file} cannot be read: ${(error as Error).message}` }]);
+  }
+}

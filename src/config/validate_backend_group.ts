@@ -1,0 +1,64 @@
+import type * as message from '../api/generated/messages.generated.js';
+import { familyOf } from '../base/ip.js';
+import { readAddress } from './address.js';
+import type { Backend, BackendGroup, Forwarding } from './desired.js';
+import { type At, checkName, checkPort, checkText, namePattern, Unique } from './rules.js';
+import { unknown } from './validate_listener.js';
+import { show } from './violations.js';
+
+/** What can be said of a group without looking at any other resource. */
+export function readBackendGroup(from: message.BackendGroup, at: At): BackendGroup {
+  const { path, violations } = at;
+  const inside = (field: string): At => ({ path: `${path}.${field}`, violations });
+  checkName(from.name, inside('name'));
+  checkText(from.description, 1024, inside('description'));
+  const forwarding = readForwarding(from.forwarding, inside('forwarding'));
+  const backends = from.backends.map((one, index) => readBackend(one, inside(`backends[${index}]`)));
+  checkBackendsUnique(backends, at);
+  return { name: from.name, forwarding, backends, description: from.description };
+}
+
+export function checkBackendsUnique(backends: readonly Backend[], { path, violations }: At): void {
+  const names = new Unique('backend name', violations, (index) => `${path}.backends[${index}].name`);
+  const addresses = new Unique('address', violations, (index) => `${path}.backends[${index}].address`);
+  for (let index = 0; index < backends.length; index++) {
+    const { name, address } = backends[index]!;
+    // A name by default repeats only with its address, which says it already.
+    if (name !== '' && name !== address) names.add(name, index);
+    if (address !== '') addresses.add(address, index);
+  }
+}
+
+export function readBackend(from: message.Backend, at: At): Backend {
+  const { path, violations } = at;
+  const address = readAddress(from.address, at, 'address') ?? '';
+  // The default name is no name by the rule for names, but must be accepted where Get's answer comes back.
+  const name = from.name === '' || from.name === from.address ? address : from.name;
+  if (name !== address && !namePattern.test(name)) checkName(name, { path: `${path}.name`, violations });
+  const weight = from.weight ?? 100;
+  if (weight > 100) violations.add(`${path}.weight`, `${weight} is not within 0 to 100 (0 drains)`);
+  if (from.port !== 0) checkPort(from.port, { path: `${path}.port`, violations });
+  if (from.zone !== '' && !/^[\w.-]{1,63}$/.test(from.zone)) {
+    violations.add(
+      `${path}.zone`,
+      `${show(from.zone)} is no zone: letters, digits, "-", "_" or ".", up to 63 characters`,
+    );
+  }
+  return { name, address, family: familyOf(address), port: from.port, weight, zone: from.zone };
+}
+
+function readForwarding(forwarding: message.Forwarding, at: At): Forwarding {
+  switch (forwarding) {
+    case 'L2_DSR':
+    case 'IPIP':
+      return forwarding;
+    case 'FORWARDING_UNSPECIFIED':
+      at.violations.add(
+        at.path,
+        'required: L2_DSR (backends on a segment with this node) or IPIP (backends anywhere, decapsulating)',
+      );
+      return 'L2_DSR';
+    default:
+      return unknown(forwarding, 'L2_DSR or IPIP', at) ?? 'L2_DSR';
+  }
+}
