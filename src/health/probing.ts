@@ -11,7 +11,7 @@ import type {
 } from './ports.js';
 import { firstDelayMs, graceMs, nextIntervalMs } from './schedule.js';
 import type { Tracked } from './tracked.js';
-import { TimerWheel } from './wheel.js';
+import { TimerWheel, tickMs } from './wheel.js';
 
 export interface Outcome {
   readonly tracked: Tracked;
@@ -52,7 +52,11 @@ export class Probing {
 
   /** Checks these from now on, soon and not all at once. They must not be scheduled yet, or stopped. */
   begin(newcomers: readonly Tracked[]): void {
-    for (const tracked of newcomers) this.#wheel.schedule(tracked, firstDelayMs(newcomers.length, this.#random));
+    const nowMs = this.#clock.monotonicMs();
+    for (const tracked of newcomers) {
+      tracked.startMs = nowMs + firstDelayMs(newcomers.length, this.#random);
+      this.#wheel.schedule(tracked, tracked.startMs - nowMs);
+    }
   }
 
   stop(leavers: readonly Tracked[]): void {
@@ -83,7 +87,9 @@ export class Probing {
     const { request } = tracked.compiled;
     this.#lastId = (this.#lastId % 0x7fffffff) + 1;
     tracked.probeId = this.#lastId;
-    tracked.startedMs = this.#clock.monotonicMs();
+    // Counting from when it should have started, the wheel's rounding does not add up over many intervals.
+    const nowMs = this.#clock.monotonicMs();
+    if (nowMs - tracked.startMs > 2 * tickMs) tracked.startMs = nowMs;
     const options = { afterFirst: tracked.checks === 0 };
     tracked.intervalMs = nextIntervalMs(tracked.target.check.intervalMs, this.#random, options);
     tracked.checks++;
@@ -119,7 +125,8 @@ export class Probing {
   }
 
   #scheduleNext(tracked: Tracked): void {
-    this.#wheel.schedule(tracked, Math.max(0, tracked.startedMs + tracked.intervalMs - this.#clock.monotonicMs()));
+    tracked.startMs += tracked.intervalMs;
+    this.#wheel.schedule(tracked, Math.max(0, tracked.startMs - this.#clock.monotonicMs()));
   }
 
   #onResults(results: readonly ProbeResult[]): void {

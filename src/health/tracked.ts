@@ -10,7 +10,8 @@ export class Tracked {
   dueTick = -1;
   /** Of the probe under way; 0 = none. */
   probeId = 0;
-  startedMs = 0;
+  /** When the probe under way was to start, or the next one is; monotonic. */
+  startMs = 0;
   /** Length of the interval that the probe under way began. */
   intervalMs = 0;
   /** Ends a TLS exchange under way. */

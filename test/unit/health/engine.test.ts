@@ -63,7 +63,7 @@ test('checks keep to the interval within 10 %, and their mean is the interval', 
   t.true(gaps[0]! >= 90 && gaps[0]! <= 1010, 'the second check takes a random phase');
   for (const gap of gaps.slice(1)) t.true(gap >= 890 && gap <= 1120, `${gap} ms`);
   const mean = gaps.reduce((sum, gap) => sum + gap, 0) / gaps.length;
-  t.true(Math.abs(mean - 1000) < 20, `mean ${mean} ms`);
+  t.true(Math.abs(mean - 1000) < 10, `mean ${mean} ms`);
 });
 
 test('thousands of new targets are spread over time, and stay spread', (t) => {

@@ -1,0 +1,123 @@
+import { fileURLToPath } from 'node:url';
+import test from 'ava';
+import { ipToPlainBytes, parseMac } from '../../src/base/ip.js';
+import { BpfObject, type BpfProgram } from '../../src/dataplane/addon.js';
+import { type BackendEntry, encodeBackendEntry } from '../lab/health_entry.js';
+
+const mark = 0x53570000;
+const passes = 0; // TC_ACT_OK
+const drops = 2; // TC_ACT_SHOT
+const routerMac = '02:00:00:00:00:01';
+const ownMac = '02:00:00:00:00:11';
+const backendMac = '02:00:00:00:00:21';
+
+const backends: readonly BackendEntry[] = [
+  { mac: null, forwarding: 'L2_DSR', address: '0.0.0.0', source: '0.0.0.0', flags: 0 },
+  { mac: backendMac, forwarding: 'L2_DSR', address: '203.0.113.21', source: '203.0.113.11' },
+  { mac: backendMac, forwarding: 'IPIP4', address: '203.0.113.22', source: '203.0.113.11' },
+  { mac: backendMac, forwarding: 'IPIP6', address: '2001:db8:200::22', source: '2001:db8:200::11' },
+  { mac: null, forwarding: 'L2_DSR', address: '203.0.113.24', source: '203.0.113.11' },
+  { mac: backendMac, forwarding: 'L2_DSR', address: '203.0.113.25', source: '203.0.113.11', flags: 0 },
+];
+
+let object: BpfObject;
+let program: BpfProgram;
+
+test.before(() => {
+  object = BpfObject.load(fileURLToPath(new URL('../../bpf/probe.bpf.o', import.meta.url)), {
+    maxEntries: { backends_v1: backends.length },
+  });
+  program = object.program('probe');
+  const map = object.map('backends_v1');
+  backends.forEach((entry, id) => {
+    map.update(Uint8Array.from([id, 0, 0, 0]), encodeBackendEntry(entry));
+  });
+});
+test.after.always(() => object?.close());
+
+/** struct __sk_buff: `mark` is its third word, and of those set the only one that a test run allows. */
+function run(frame: Uint8Array, skbMark: number): { verdict: number; frame: Buffer } {
+  const context = Buffer.alloc(192);
+  context.writeUInt32LE(skbMark, 8);
+  const { retval, data } = program.testRun({ data: frame, ctx: context });
+  return { verdict: retval, frame: Buffer.from(data) };
+}
+
+function ethernet(destination: string, type: number, payload: Uint8Array): Buffer {
+  const header = [...parseMac(destination)!, ...parseMac(ownMac)!, type >> 8, type & 255];
+  return Buffer.concat([Buffer.from(header), payload]);
+}
+
+function ipv4(protocol: number, source: string, destination: string, payload: Uint8Array, tos = 0, id = 0): Buffer {
+  const header = Buffer.alloc(20);
+  header.set([0x45, tos]);
+  header.writeUInt16BE(20 + payload.length, 2);
+  header.writeUInt16BE(id, 4);
+  header.set([0x40, 0, 64, protocol], 6);
+  header.set(ipToPlainBytes(source), 12);
+  header.set(ipToPlainBytes(destination), 16);
+  header.writeUInt16BE(checksum(header), 10);
+  return Buffer.concat([header, payload]);
+}
+
+function checksum(header: Buffer): number {
+  let sum = 0;
+  for (let i = 0; i < header.length; i += 2) sum += header.readUInt16BE(i);
+  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);
+  return ~sum & 0xffff;
+}
+
+function ipv6(nextHeader: number, source: string, destination: string, payload: Uint8Array, trafficClass = 0): Buffer {
+  const header = Buffer.alloc(40);
+  header.writeUInt32BE(0x60000000 + trafficClass * 2 ** 20, 0);
+  header.writeUInt16BE(payload.length, 4);
+  header.set([nextHeader, 64], 6);
+  header.set(ipToPlainBytes(source), 8);
+  header.set(ipToPlainBytes(destination), 24);
+  return Buffer.concat([header, payload]);
+}
+
+const tcp = Buffer.from('9c400050000000010000000050020200beef0000', 'hex');
+const probe4 = ipv4(6, '203.0.113.11', '192.0.2.10', tcp, 0x28, 0x1234);
+const probe6 = ipv6(6, '2001:db8:200::11', '2001:db8:10::10', tcp, 0x2a);
+const frame4 = ethernet(routerMac, 0x0800, probe4);
+const frame6 = ethernet(routerMac, 0x86dd, probe6);
+
+test('a packet without our mark is left alone', (t) => {
+  for (const other of [0, 1, 0x53560001, 0x57530001]) {
+    t.deepEqual(run(frame4, other), { verdict: passes, frame: frame4 });
+  }
+});
+
+test('L2_DSR: the next hop becomes the backend, nothing else changes', (t) => {
+  t.deepEqual(run(frame4, mark + 1), { verdict: passes, frame: ethernet(backendMac, 0x0800, probe4) });
+  t.deepEqual(run(frame6, mark + 1), { verdict: passes, frame: ethernet(backendMac, 0x86dd, probe6) });
+});
+
+test('IPIP over IPv4: outer header with its checksum and the TOS of the probe', (t) => {
+  const outer = ipv4(4, '203.0.113.11', '203.0.113.22', probe4, 0x28);
+  t.deepEqual(run(frame4, mark + 2), { verdict: passes, frame: ethernet(backendMac, 0x0800, outer) });
+});
+
+test('IPIP over IPv6: either family inside, the flow label from the hash', (t) => {
+  for (const [frame, inner, protocol, trafficClass] of [
+    [frame4, probe4, 4, 0x28],
+    [frame6, probe6, 41, 0x2a],
+  ] as const) {
+    const result = run(frame, mark + 3);
+    result.frame.writeUIntBE(result.frame.readUIntBE(15, 3) & 0xf00000, 15, 3);
+    const outer = ipv6(protocol, '2001:db8:200::11', '2001:db8:200::22', inner, trafficClass);
+    t.deepEqual(result, { verdict: passes, frame: ethernet(backendMac, 0x86dd, outer) });
+  }
+});
+
+test('a probe that cannot go to its backend goes nowhere', (t) => {
+  t.is(run(frame6, mark + 2).verdict, drops, 'IPv6 in IPv4, which the data path does not do');
+  t.is(run(frame4, mark + 4).verdict, drops, 'next hop not resolved');
+  t.is(run(frame4, mark + 5).verdict, drops, 'entry not in use');
+  t.is(run(frame4, mark + 0).verdict, drops, 'id 0');
+  t.is(run(frame4, mark + 6).verdict, drops, 'no such entry');
+  t.is(run(frame4, mark + 0xffff).verdict, drops, 'no such entry');
+  const tagged = ethernet(routerMac, 0x8100, Buffer.concat([Buffer.from('00640800', 'hex'), probe4]));
+  t.is(run(tagged, mark + 1).verdict, drops, 'VLAN tag in the frame');
+});
