@@ -10,6 +10,12 @@ struct lb_config {
 	__u32 frags;       /* loaded with BPF_F_XDP_HAS_FRAGS: frames may not be linear */
 };
 
+/* Argument of clock.bpf.c. */
+struct clock_reading {
+	__u64 jiffies;
+	__u64 monotonic_ns;
+};
+
 /* Probes of the agent's health checks are marked; the tc program sends them the way traffic goes. */
 #define PROBE_MARK 0x53570000u /* upper half "SW", lower half the backend's id */
 #define PROBE_MARK_MASK 0xffff0000u

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+/* Names every shared type, for its BTF alone: the TypeScript codecs are generated from this object. Never loaded. */
+#include "abi_types.h"
+#include "abi_config.h"
+#include "abi_events.h"
+#include "abi_reasons.h"
+
+struct vip_key abi_vip_key;
+struct vip_value abi_vip_value;
+struct service abi_service;
+struct pool abi_pool;
+struct maglev_table abi_maglev_table;
+struct backend abi_backend;
+struct session_slot abi_session_slot;
+struct session_bucket abi_session_bucket;
+struct session_detail abi_session_detail;
+struct settings abi_settings;
+struct vip_filter abi_vip_filter;
+struct traffic abi_traffic;
+struct lb_counters abi_lb_counters;
+struct lb_config abi_lb_config;
+struct clock_reading abi_clock_reading;
+struct drop_event abi_drop_event;
+enum service_flags abi_service_flags;
+enum session_state abi_session_state;
+enum pool_flags abi_pool_flags;
+enum backend_flags abi_backend_flags;
+enum forwarding abi_forwarding;
+enum reason abi_reason;
+enum table_event abi_table_event;
+enum event_kind abi_event_kind;
+
+_Static_assert(sizeof(struct vip_key) == 20, "vip_key");
+_Static_assert(sizeof(struct service) == 24, "service");
+_Static_assert(sizeof(struct pool) == 32, "pool");
+_Static_assert(sizeof(struct backend) == 64, "backend: one cache line");
+_Static_assert(sizeof(struct session_slot) == 16, "session_slot");
+_Static_assert(sizeof(struct session_bucket) == 64, "session_bucket: one cache line");
+_Static_assert(sizeof(struct session_detail) == 32, "session_detail");
+_Static_assert(sizeof(struct maglev_table) == 131080, "maglev_table");
+_Static_assert(sizeof(struct traffic) == 32, "traffic");

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* The last step: towards the backend, and out of the port that the packet came in by. */
+#ifndef SPILLWAY_ENCAP_H
+#define SPILLWAY_ENCAP_H
+
+#include "count.h"
+
+#define OUTER_TTL 64
+#define FLOW_LABEL_MASK 0xfffff
+
+static __always_inline __u16 fold_sum(__u32 sum)
+{
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	return ~sum;
+}
+
+static __always_inline void set_next_hop(struct ethhdr *eth, const struct backend *backend)
+{
+	__builtin_memcpy(eth->h_source, eth->h_dest, ETH_ALEN);
+	__builtin_memcpy(eth->h_dest, backend->next_hop, ETH_ALEN);
+}
+
+static __always_inline int forward_l2(struct xdp_md *ctx, const struct backend *backend)
+{
+	struct ethhdr *eth = (void *)(long)ctx->data;
+
+	if ((void *)(eth + 1) > (void *)(long)ctx->data_end)
+		return count_reason(DROP_INTERNAL);
+	set_next_hop(eth, backend);
+	return XDP_TX;
+}
+
+/*
+ * Makes room for `bytes` of outer header in front of the IP header, with Ethernet header and VLAN tags moved ahead of
+ * it and `type` as the innermost type. Returns where the outer header goes, or NULL: the frame is unchanged then.
+ */
+static __always_inline void *push_outer(struct xdp_md *ctx, const struct backend *backend, __u32 link_bytes,
+					__u32 bytes, __be16 type)
+{
+	struct ethhdr *eth, *old;
+	struct vlan_tag *tag, *old_tag;
+	void *end;
+
+	if (bpf_xdp_adjust_head(ctx, -(int)bytes))
+		return NULL;
+	eth = (void *)(long)ctx->data;
+	end = (void *)(long)ctx->data_end;
+	old = (void *)eth + bytes;
+	/* Room for both headers and two tags: every IP packet with a transport header is longer. */
+	if ((void *)old + 22 > end)
+		return NULL;
+	__builtin_memcpy(eth->h_source, old->h_dest, ETH_ALEN);
+	__builtin_memcpy(eth->h_dest, backend->next_hop, ETH_ALEN);
+	if (link_bytes == sizeof(*eth)) {
+		eth->h_proto = type;
+		return eth + 1;
+	}
+	eth->h_proto = old->h_proto;
+	tag = (void *)(eth + 1);
+	old_tag = (void *)(old + 1);
+	tag->tci = old_tag->tci;
+	if (link_bytes == sizeof(*eth) + sizeof(*tag)) {
+		tag->encapsulated = type;
+		return tag + 1;
+	}
+	tag->encapsulated = old_tag->encapsulated;
+	tag++;
+	old_tag++;
+	tag->tci = old_tag->tci;
+	tag->encapsulated = type;
+	return tag + 1;
+}
+
+static __always_inline int forward_ipip4(struct xdp_md *ctx, const struct packet *packet, const struct backend *backend)
+{
+	struct iphdr *ip = push_outer(ctx, backend, packet->link_bytes, sizeof(*ip), bpf_htons(ETH_P_IP));
+	__be16 total = bpf_htons(packet->ip_bytes + sizeof(*ip));
+
+	if (!ip)
+		return count_reason(DROP_NO_HEADROOM);
+	if ((void *)(ip + 1) > (void *)(long)ctx->data_end)
+		return count_reason(DROP_INTERNAL);
+	ip->version = 4;
+	ip->ihl = 5;
+	ip->tos = packet->traffic_class;
+	ip->tot_len = total;
+	ip->id = 0; /* DF is set: no fragment will need it (RFC 6864) */
+	ip->frag_off = bpf_htons(0x4000);
+	ip->ttl = OUTER_TTL;
+	ip->protocol = IPPROTO_IPIP;
+	ip->saddr = backend->source.words[3];
+	ip->daddr = backend->address.words[3];
+	ip->check = fold_sum(backend->outer_sum + total + bpf_htons(packet->traffic_class));
+	return XDP_TX;
+}
+
+static __always_inline int forward_ipip6(struct xdp_md *ctx, const struct packet *packet, const struct backend *backend)
+{
+	struct ipv6hdr *ip = push_outer(ctx, backend, packet->link_bytes, sizeof(*ip), bpf_htons(ETH_P_IPV6));
+
+	if (!ip)
+		return count_reason(DROP_NO_HEADROOM);
+	if ((void *)(ip + 1) > (void *)(long)ctx->data_end)
+		return count_reason(DROP_INTERNAL);
+	/* The flow label lets routers and NICs spread flows of one tunnel (RFC 6438). */
+	*(__be32 *)ip = bpf_htonl(6u << 28 | (__u32)packet->traffic_class << 20 | (packet->tag & FLOW_LABEL_MASK));
+	ip->payload_len = bpf_htons(packet->ip_bytes);
+	ip->nexthdr = packet->v6 ? IPPROTO_IPV6 : IPPROTO_IPIP;
+	ip->hop_limit = OUTER_TTL;
+	__builtin_memcpy(&ip->saddr, backend->source.words, 16);
+	__builtin_memcpy(&ip->daddr, backend->address.words, 16);
+	return XDP_TX;
+}
+
+#endif

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * The session table: buckets of four slots, one cache line each. A flow has two candidate buckets, both named by its
+ * tag, so an entry can be moved without knowing its flow. Nothing is locked: see abi_types.h for the order of writes.
+ */
+#ifndef SPILLWAY_SESSION_H
+#define SPILLWAY_SESSION_H
+
+#include "count.h"
+
+/* Last-seen is written at most once in so many ticks (about a second): a busy flow's line stays clean. */
+#define REFRESH_TICKS 4
+
+#define ONCE(x) (*(volatile typeof(x) *)&(x))
+
+static __always_inline __u64 session_value(__u32 backend, __u32 service, __u32 tick, __u32 state)
+{
+	return backend | (__u64)service << 16 | (__u64)(tick & TICK_MASK) << 32 | (__u64)state << 56;
+}
+
+static __always_inline __u16 session_backend(__u64 value)
+{
+	return value;
+}
+
+static __always_inline __u16 session_service(__u64 value)
+{
+	return value >> 16;
+}
+
+static __always_inline __u32 session_state(__u64 value)
+{
+	return value >> 56 & 0xf;
+}
+
+/* A node's clocks may differ by a tick or two: "seen in the future" is seen now. */
+static __always_inline __u32 session_idle(__u64 value, __u32 tick)
+{
+	__u32 idle = (tick - (__u32)(value >> 32)) & TICK_MASK;
+
+	return idle >= TICK_MASK - 0xffff ? 0 : idle;
+}
+
+static __always_inline __u32 first_bucket(__u64 tag)
+{
+	return tag & config.bucket_mask;
+}
+
+static __always_inline __u32 second_bucket(__u64 tag)
+{
+	__u32 first = first_bucket(tag), second = (tag >> 32) & config.bucket_mask;
+
+	return second == first ? first ^ 1 : second;
+}
+
+static __always_inline struct session_bucket *bucket_at(__u32 index)
+{
+	return bpf_map_lookup_elem(&sessions_v1, &index);
+}
+
+static __always_inline bool session_expired(__u64 value, __u32 tick)
+{
+	__u32 id = session_service(value);
+	struct service *service = bpf_map_lookup_elem(&services_v1, &id);
+	__u32 state = session_state(value) & 3;
+
+	return !service || session_idle(value, tick) > service->timeout_ticks[state];
+}
+
+struct session_hit {
+	struct session_slot *slot; /* NULL: none */
+	__u64 value;
+};
+
+/* 0 when equal, else 1: without a branch, which would be mispredicted and would multiply the verifier's states. */
+static __always_inline __u64 differs(__u64 a, __u64 b)
+{
+	__u64 difference = a ^ b, negative = -difference;
+
+	asm volatile("" : "+r"(negative)); /* clang would see `!=` and branch */
+	return (difference | negative) >> 63;
+}
+
+static __always_inline bool find_in(struct session_bucket *bucket, __u64 tag, struct session_hit *hit)
+{
+	__u64 d0 = differs(ONCE(bucket->slots[0].tag), tag), d1 = differs(ONCE(bucket->slots[1].tag), tag);
+	__u64 d2 = differs(ONCE(bucket->slots[2].tag), tag), d3 = differs(ONCE(bucket->slots[3].tag), tag);
+	__u64 index = d0 + (d0 & d1) + (d0 & d1 & d2) + (d0 & d1 & d2 & d3);
+	struct session_slot *slot;
+
+	if (index >= SLOTS_PER_BUCKET)
+		return false;
+	slot = &bucket->slots[index];
+	hit->value = ONCE(slot->value);
+	/* Between the two loads the slot may have gone to another flow. */
+	if (!hit->value || ONCE(slot->tag) != tag)
+		return false;
+	hit->slot = slot;
+	return true;
+}
+
+static __always_inline bool session_find(__u64 tag, struct session_hit *hit)
+{
+	struct session_bucket *first = bucket_at(first_bucket(tag)), *second;
+
+	hit->slot = NULL;
+	hit->value = 0;
+	if (!first)
+		return false;
+	if (find_in(first, tag, hit))
+		return true;
+	second = bucket_at(second_bucket(tag));
+	if (!second)
+		return false;
+	/* The entry may have moved from the second to the first while we looked. */
+	return find_in(second, tag, hit) || find_in(first, tag, hit);
+}
+
+/* What the session's state is after a packet with these flags. */
+static __always_inline __u32 state_after(__u32 state, const struct packet *packet)
+{
+	if (packet->tcp_flags & (TCP_FIN | TCP_RST))
+		return SESSION_CLOSING;
+	if (state == SESSION_YOUNG && !(packet->tcp_flags & TCP_SYN))
+		return SESSION_ESTABLISHED;
+	return state;
+}
+
+/* Lost races are left: the next packet writes again. */
+static __always_inline void session_touch(const struct session_hit *hit, const struct packet *packet)
+{
+	__u32 state = session_state(hit->value), next = state_after(state, packet);
+
+	if (next == state && session_idle(hit->value, packet->tick) < REFRESH_TICKS)
+		return;
+	__sync_val_compare_and_swap(&hit->slot->value, hit->value,
+				    session_value(session_backend(hit->value), session_service(hit->value),
+						  packet->tick, next));
+}
+
+#endif
