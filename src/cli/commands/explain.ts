@@ -1,0 +1,39 @@
+import { action, examples, type Register } from '../command.js';
+import type { Context } from '../context.js';
+import { jsonOf } from '../format/json.js';
+import { parseEndpoint, parseWord } from '../names.js';
+import { formatExplanation } from '../views/explain.js';
+
+export const registerExplain: Register = (program, io) => {
+  const command = program
+    .command('explain')
+    .summary('what happens to a packet of this flow now, and why')
+    .description('Says what would happen to a packet of this flow now, step by step. Changes nothing.')
+    .argument('<protocol>', 'tcp or udp')
+    .argument('<client>', 'ADDRESS:PORT of the client; IPv6 as [2001:db8::7]:40000')
+    .argument('<vip>', 'ADDRESS:PORT of the listener')
+    .action(action<object, [string, string, string]>(io, (context, _, args) => explain(context, args)));
+  examples(command, [
+    'spillway explain tcp 198.51.100.7:40000 192.0.2.1:443',
+    'spillway explain udp [2001:db8::7]:5353 [2001:db8:1::1]:53 --json',
+  ]);
+};
+
+async function explain(context: Context, [word, client, vip]: [string, string, string]): Promise<void> {
+  const protocol = parseWord('protocol', word, ['TCP', 'UDP']);
+  const from = parseEndpoint(client);
+  const to = parseEndpoint(vip);
+  const request = {
+    protocol,
+    client: from.address,
+    clientPort: from.port,
+    vip: to.address,
+    vipPort: to.port,
+  };
+  const answer = await context.call('explain', (agent, call) => agent.sessions.explain(request, call));
+  if (context.json) await context.printJson((await jsonOf('spillway.v1.Explanation'))(answer));
+  else
+    await context.print(
+      formatExplanation(answer, { title: `${protocol} ${client} -> ${vip}`, paint: context.io.paint }),
+    );
+}

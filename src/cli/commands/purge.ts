@@ -1,0 +1,44 @@
+import { action, examples, type Register } from '../command.js';
+import { confirm } from '../confirm.js';
+import { type Context, requireUsage } from '../context.js';
+import { jsonOf } from '../format/json.js';
+import { groupDigits } from '../format/units.js';
+import { addFilterOptions, type FilterOptions, toFilter } from '../session_filter.js';
+
+interface Options extends FilterOptions {
+  readonly all?: boolean;
+  readonly yes?: boolean;
+}
+
+export const registerPurge: Register = (program, io) => {
+  const command = program
+    .command('purge')
+    .summary('forget sessions: their next packet selects anew')
+    .description(
+      'Removes sessions from the table: their next packet selects a backend anew. Connections whose new backend is ' +
+        'another one break. Wants a filter, or --all.',
+    );
+  addFilterOptions(command)
+    .option('--all', 'every session of this node')
+    .option('-y, --yes', 'do not ask (with --all)')
+    .action(action<Options>(io, purge));
+  examples(command, [
+    'spillway purge --backend web/be1',
+    'spillway purge --client 198.51.100.7',
+    'spillway purge --all --yes',
+  ]);
+};
+
+async function purge(context: Context, options: Options): Promise<void> {
+  const filter = toFilter(options);
+  const all = options.all === true;
+  requireUsage(all || filter !== null, 'which sessions? give a filter, or --all');
+  requireUsage(!all || filter === null, '--all and a filter exclude each other');
+  if (all) await confirm(context, 'Remove every session of this node?', options.yes === true);
+  const response = await context.call('purge', (agent, call) =>
+    agent.sessions.purge(filter === null ? { all } : { filter }, call),
+  );
+  if (context.json) await context.printJson((await jsonOf('spillway.v1.PurgeResponse'))(response));
+  else
+    await context.print(`${groupDigits(response.purged)} ${response.purged === 1n ? 'session' : 'sessions'} removed\n`);
+}

@@ -1,0 +1,9 @@
+#!/usr/bin/env node
+import { endQuietlyOnBrokenPipe, processIo } from './io.js';
+import { run } from './run.js';
+
+const io = processIo();
+endQuietlyOnBrokenPipe(io.stdout);
+const code = await run(process.argv.slice(2), io);
+// Whatever was written goes out before the process ends; nothing that a library left open keeps it alive.
+io.stdout.write('', () => process.exit(code));

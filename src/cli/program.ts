@@ -1,0 +1,54 @@
+import { Command } from 'commander';
+import type { Register } from './command.js';
+import { registerApply } from './commands/apply.js';
+import { registerBackends } from './commands/backends.js';
+import { registerCompletion } from './commands/completion.js';
+import { registerDrain } from './commands/drain.js';
+import { registerDrops } from './commands/drops.js';
+import { registerExplain } from './commands/explain.js';
+import { registerGet } from './commands/get.js';
+import { registerDetach, registerReconcile } from './commands/node.js';
+import { registerPurge } from './commands/purge.js';
+import { registerSessions } from './commands/sessions.js';
+import { registerStatus } from './commands/status.js';
+import { registerTop } from './commands/top.js';
+import { clientVersion, registerVersion } from './commands/version.js';
+import { registerWeight } from './commands/weight.js';
+import { addGlobalOptions } from './globals.js';
+import type { Io } from './io.js';
+
+const groups: readonly (readonly [title: string, members: readonly Register[]])[] = [
+  ['Configuration:', [registerApply, registerGet, registerWeight, registerDrain]],
+  ['What is:', [registerStatus, registerBackends, registerSessions, registerExplain, registerDrops, registerTop]],
+  ['This node:', [registerReconcile, registerPurge, registerDetach]],
+  ['Else:', [registerVersion, registerCompletion]],
+];
+
+/** The whole command line. Neither gRPC nor a native addon is loaded by it: each command loads what it needs. */
+export function buildProgram(io: Io): Command {
+  const program = new Command('spillway')
+    .description('Speaks to the agent of a Spillway load balancer (spillwayd).')
+    .usage('[options] <command>')
+    .version(clientVersion(), '-V, --version', 'print the version of this client')
+    .addHelpCommand(new Command('help').argument('[command]').description('help for a command').helpGroup('Else:'))
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => io.stdout.write(text),
+      writeErr: (text) => io.stderr.write(text),
+      outputError: (text, put) => put(text.replace(/^error: /, 'spillway: ')),
+      getOutHasColors: () => false,
+      getErrHasColors: () => false,
+    })
+    .configureHelp({ showGlobalOptions: true, sortOptions: false });
+  addGlobalOptions(program);
+  for (const [title, members] of groups) {
+    program.commandsGroup(title);
+    for (const register of members) register(program, io);
+  }
+  program.addHelpText(
+    'after',
+    '\nExit codes: 0 good, 1 refused or failed, 2 wrong usage.\n\n' +
+      'Examples:\n  $ spillway apply -f site.yaml\n  $ spillway status\n  $ spillway --socket lb2.example:7443 --tls-ca ca.pem --tls-cert me.pem --tls-key me.key status\n',
+  );
+  return program;
+}
