@@ -21,6 +21,9 @@
 #define OUTER_TTL	64
 #define FLOW_LABEL_MASK 0xfffff
 
+/* Not TC_ACT_SHOT: the sender of a datagram would see ENOBUFS, and take it for a shortage of this host. */
+#define DROP TC_ACT_STOLEN
+
 static __always_inline int has_next_hop(const struct backend *backend)
 {
 	const __u8 *mac = backend->next_hop;
@@ -113,11 +116,11 @@ int probe(struct __sk_buff *skb)
 	if ((skb->mark & PROBE_MARK_MASK) != PROBE_MARK)
 		return TC_ACT_OK;
 	if (skb->protocol != bpf_htons(ETH_P_IP) && skb->protocol != bpf_htons(ETH_P_IPV6))
-		return TC_ACT_SHOT;
+		return DROP;
 	id = skb->mark & ~PROBE_MARK_MASK;
 	backend = bpf_map_lookup_elem(&backends_v1, &id);
 	if (!backend || !(backend->flags & BACKEND_IN_USE) || !has_next_hop(backend))
-		return TC_ACT_SHOT;
+		return DROP;
 	switch (backend->forwarding) {
 	case FORWARD_L2_DSR:
 		failure = forward_l2(skb, backend);
@@ -129,7 +132,7 @@ int probe(struct __sk_buff *skb)
 		failure = forward_ipip6(skb, backend);
 		break;
 	}
-	return failure ? TC_ACT_SHOT : TC_ACT_OK;
+	return failure ? DROP : TC_ACT_OK;
 }
 
 /* Dual BSD/GPL to the kernel; the source is offered under either licence of the first line. */

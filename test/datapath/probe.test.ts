@@ -6,7 +6,7 @@ import { type BackendEntry, encodeBackendEntry } from '../lab/health_entry.js';
 
 const mark = 0x53570000;
 const passes = 0; // TC_ACT_OK
-const drops = 2; // TC_ACT_SHOT
+const drops = 4; // TC_ACT_STOLEN: in silence
 const routerMac = '02:00:00:00:00:01';
 const ownMac = '02:00:00:00:00:11';
 const backendMac = '02:00:00:00:00:21';
