@@ -1,0 +1,476 @@
+// Generated from bpf/abi_*.h by src/abi/generate.ts: do not edit. biome-ignore-all lint: generated
+
+export const vipKeySize = 20;
+export const vipKeyOffset = {
+  address: 0,
+  port: 16,
+  protocol: 18,
+} as const;
+export interface VipKey {
+  readonly address: Uint8Array;
+  readonly port: number;
+  readonly protocol: number;
+}
+export function readVipKey(view: DataView, at: number): VipKey {
+  return {
+    address: new Uint8Array(view.buffer, view.byteOffset + at + 0, 16).slice(),
+    port: view.getUint16(at + 16),
+    protocol: view.getUint8(at + 18),
+  };
+}
+export function writeVipKey(view: DataView, at: number, value: VipKey): void {
+  new Uint8Array(view.buffer, view.byteOffset + at + 0, 16).set(value.address);
+  view.setUint16(at + 16, value.port);
+  view.setUint8(at + 18, value.protocol);
+}
+
+export const vipValueSize = 4;
+export const vipValueOffset = {
+  service: 0,
+} as const;
+export interface VipValue {
+  readonly service: number;
+}
+export function readVipValue(view: DataView, at: number): VipValue {
+  return {
+    service: view.getUint32(at + 0, true),
+  };
+}
+export function writeVipValue(view: DataView, at: number, value: VipValue): void {
+  view.setUint32(at + 0, value.service, true);
+}
+
+export const serviceSize = 24;
+export const serviceOffset = {
+  pool: 0,
+  flags: 2,
+  timeoutTicks: 4,
+  identity: 16,
+} as const;
+export interface Service {
+  readonly pool: number;
+  readonly flags: number;
+  readonly timeoutTicks: readonly number[];
+  readonly identity: bigint;
+}
+export function readService(view: DataView, at: number): Service {
+  return {
+    pool: view.getUint16(at + 0, true),
+    flags: view.getUint16(at + 2, true),
+    timeoutTicks: Array.from({ length: 4 }, (_, i) => view.getUint16(at + 4 + i * 2, true)),
+    identity: view.getBigUint64(at + 16, true),
+  };
+}
+export function writeService(view: DataView, at: number, value: Service): void {
+  view.setUint16(at + 0, value.pool, true);
+  view.setUint16(at + 2, value.flags, true);
+  value.timeoutTicks.forEach((item, i) => { view.setUint16(at + 4 + i * 2, item, true); });
+  view.setBigUint64(at + 16, value.identity, true);
+}
+
+export const poolSize = 32;
+export const poolOffset = {
+  table: 0,
+  previousTable: 4,
+  handoverUntil: 8,
+  flags: 12,
+  recipe: 16,
+  identity: 24,
+} as const;
+export interface Pool {
+  readonly table: number;
+  readonly previousTable: number;
+  readonly handoverUntil: number;
+  readonly flags: number;
+  readonly recipe: bigint;
+  readonly identity: bigint;
+}
+export function readPool(view: DataView, at: number): Pool {
+  return {
+    table: view.getUint32(at + 0, true),
+    previousTable: view.getUint32(at + 4, true),
+    handoverUntil: view.getUint32(at + 8, true),
+    flags: view.getUint16(at + 12, true),
+    recipe: view.getBigUint64(at + 16, true),
+    identity: view.getBigUint64(at + 24, true),
+  };
+}
+export function writePool(view: DataView, at: number, value: Pool): void {
+  view.setUint32(at + 0, value.table, true);
+  view.setUint32(at + 4, value.previousTable, true);
+  view.setUint32(at + 8, value.handoverUntil, true);
+  view.setUint16(at + 12, value.flags, true);
+  view.setBigUint64(at + 16, value.recipe, true);
+  view.setBigUint64(at + 24, value.identity, true);
+}
+
+export const maglevTableSize = 131080;
+export const maglevTableOffset = {
+  slots: 0,
+} as const;
+
+export const backendSize = 64;
+export const backendOffset = {
+  nextHop: 0,
+  forwarding: 6,
+  flags: 7,
+  outerSum: 8,
+  identity: 16,
+  address: 24,
+  source: 40,
+  mtu: 56,
+} as const;
+export interface Backend {
+  readonly nextHop: Uint8Array;
+  readonly forwarding: number;
+  readonly flags: number;
+  readonly outerSum: number;
+  readonly identity: bigint;
+  readonly address: Uint8Array;
+  readonly source: Uint8Array;
+  readonly mtu: number;
+}
+export function readBackend(view: DataView, at: number): Backend {
+  return {
+    nextHop: new Uint8Array(view.buffer, view.byteOffset + at + 0, 6).slice(),
+    forwarding: view.getUint8(at + 6),
+    flags: view.getUint8(at + 7),
+    outerSum: view.getUint32(at + 8, true),
+    identity: view.getBigUint64(at + 16, true),
+    address: new Uint8Array(view.buffer, view.byteOffset + at + 24, 16).slice(),
+    source: new Uint8Array(view.buffer, view.byteOffset + at + 40, 16).slice(),
+    mtu: view.getUint32(at + 56, true),
+  };
+}
+export function writeBackend(view: DataView, at: number, value: Backend): void {
+  new Uint8Array(view.buffer, view.byteOffset + at + 0, 6).set(value.nextHop);
+  view.setUint8(at + 6, value.forwarding);
+  view.setUint8(at + 7, value.flags);
+  view.setUint32(at + 8, value.outerSum, true);
+  view.setBigUint64(at + 16, value.identity, true);
+  new Uint8Array(view.buffer, view.byteOffset + at + 24, 16).set(value.address);
+  new Uint8Array(view.buffer, view.byteOffset + at + 40, 16).set(value.source);
+  view.setUint32(at + 56, value.mtu, true);
+}
+
+export const sessionSlotSize = 16;
+export const sessionSlotOffset = {
+  tag: 0,
+  value: 8,
+} as const;
+export interface SessionSlot {
+  readonly tag: bigint;
+  readonly value: bigint;
+}
+export function readSessionSlot(view: DataView, at: number): SessionSlot {
+  return {
+    tag: view.getBigUint64(at + 0, true),
+    value: view.getBigUint64(at + 8, true),
+  };
+}
+export function writeSessionSlot(view: DataView, at: number, value: SessionSlot): void {
+  view.setBigUint64(at + 0, value.tag, true);
+  view.setBigUint64(at + 8, value.value, true);
+}
+
+export const sessionBucketSize = 64;
+export const sessionBucketOffset = {
+  slots: 0,
+} as const;
+
+export const sessionDetailSize = 32;
+export const sessionDetailOffset = {
+  client: 0,
+  clientPort: 16,
+  service: 18,
+  createdTick: 20,
+  tagCheck: 24,
+  originNode: 28,
+  protocol: 30,
+} as const;
+export interface SessionDetail {
+  readonly client: Uint8Array;
+  readonly clientPort: number;
+  readonly service: number;
+  readonly createdTick: number;
+  readonly tagCheck: number;
+  readonly originNode: number;
+  readonly protocol: number;
+}
+export function readSessionDetail(view: DataView, at: number): SessionDetail {
+  return {
+    client: new Uint8Array(view.buffer, view.byteOffset + at + 0, 16).slice(),
+    clientPort: view.getUint16(at + 16),
+    service: view.getUint16(at + 18, true),
+    createdTick: view.getUint32(at + 20, true),
+    tagCheck: view.getUint32(at + 24, true),
+    originNode: view.getUint16(at + 28, true),
+    protocol: view.getUint8(at + 30),
+  };
+}
+export function writeSessionDetail(view: DataView, at: number, value: SessionDetail): void {
+  new Uint8Array(view.buffer, view.byteOffset + at + 0, 16).set(value.client);
+  view.setUint16(at + 16, value.clientPort);
+  view.setUint16(at + 18, value.service, true);
+  view.setUint32(at + 20, value.createdTick, true);
+  view.setUint32(at + 24, value.tagCheck, true);
+  view.setUint16(at + 28, value.originNode, true);
+  view.setUint8(at + 30, value.protocol);
+}
+
+export const settingsSize = 160;
+export const settingsOffset = {
+  layout: 0,
+  nodeId: 4,
+  macs: 8,
+  key: 72,
+  finishKey: 120,
+  hz: 136,
+  tickShift: 140,
+  configVersion: 144,
+  configDigest: 152,
+} as const;
+export interface Settings {
+  readonly layout: number;
+  readonly nodeId: number;
+  readonly macs: readonly bigint[];
+  readonly key: readonly number[];
+  readonly finishKey: readonly bigint[];
+  readonly hz: number;
+  readonly tickShift: number;
+  readonly configVersion: bigint;
+  readonly configDigest: bigint;
+}
+export function readSettings(view: DataView, at: number): Settings {
+  return {
+    layout: view.getUint32(at + 0, true),
+    nodeId: view.getUint32(at + 4, true),
+    macs: Array.from({ length: 8 }, (_, i) => view.getBigUint64(at + 8 + i * 8, true)),
+    key: Array.from({ length: 12 }, (_, i) => view.getUint32(at + 72 + i * 4, true)),
+    finishKey: Array.from({ length: 2 }, (_, i) => view.getBigUint64(at + 120 + i * 8, true)),
+    hz: view.getUint32(at + 136, true),
+    tickShift: view.getUint32(at + 140, true),
+    configVersion: view.getBigUint64(at + 144, true),
+    configDigest: view.getBigUint64(at + 152, true),
+  };
+}
+export function writeSettings(view: DataView, at: number, value: Settings): void {
+  view.setUint32(at + 0, value.layout, true);
+  view.setUint32(at + 4, value.nodeId, true);
+  value.macs.forEach((item, i) => { view.setBigUint64(at + 8 + i * 8, item, true); });
+  value.key.forEach((item, i) => { view.setUint32(at + 72 + i * 4, item, true); });
+  value.finishKey.forEach((item, i) => { view.setBigUint64(at + 120 + i * 8, item, true); });
+  view.setUint32(at + 136, value.hz, true);
+  view.setUint32(at + 140, value.tickShift, true);
+  view.setBigUint64(at + 144, value.configVersion, true);
+  view.setBigUint64(at + 152, value.configDigest, true);
+}
+
+export const vipFilterSize = 8192;
+export const vipFilterOffset = {
+  words: 0,
+} as const;
+
+export const trafficSize = 32;
+export const trafficOffset = {
+  packets: 0,
+  bytes: 8,
+  sessions: 16,
+  noSession: 24,
+} as const;
+export interface Traffic {
+  readonly packets: bigint;
+  readonly bytes: bigint;
+  readonly sessions: bigint;
+  readonly noSession: bigint;
+}
+export function readTraffic(view: DataView, at: number): Traffic {
+  return {
+    packets: view.getBigUint64(at + 0, true),
+    bytes: view.getBigUint64(at + 8, true),
+    sessions: view.getBigUint64(at + 16, true),
+    noSession: view.getBigUint64(at + 24, true),
+  };
+}
+export function writeTraffic(view: DataView, at: number, value: Traffic): void {
+  view.setBigUint64(at + 0, value.packets, true);
+  view.setBigUint64(at + 8, value.bytes, true);
+  view.setBigUint64(at + 16, value.sessions, true);
+  view.setBigUint64(at + 24, value.noSession, true);
+}
+
+export const lbCountersSize = 192;
+export const lbCountersOffset = {
+  reasons: 0,
+  table: 128,
+} as const;
+export interface LbCounters {
+  readonly reasons: readonly bigint[];
+  readonly table: readonly bigint[];
+}
+export function readLbCounters(view: DataView, at: number): LbCounters {
+  return {
+    reasons: Array.from({ length: 16 }, (_, i) => view.getBigUint64(at + 0 + i * 8, true)),
+    table: Array.from({ length: 8 }, (_, i) => view.getBigUint64(at + 128 + i * 8, true)),
+  };
+}
+export function writeLbCounters(view: DataView, at: number, value: LbCounters): void {
+  value.reasons.forEach((item, i) => { view.setBigUint64(at + 0 + i * 8, item, true); });
+  value.table.forEach((item, i) => { view.setBigUint64(at + 128 + i * 8, item, true); });
+}
+
+export const lbConfigSize = 8;
+export const lbConfigOffset = {
+  bucketMask: 0,
+  frags: 4,
+} as const;
+export interface LbConfig {
+  readonly bucketMask: number;
+  readonly frags: number;
+}
+export function readLbConfig(view: DataView, at: number): LbConfig {
+  return {
+    bucketMask: view.getUint32(at + 0, true),
+    frags: view.getUint32(at + 4, true),
+  };
+}
+export function writeLbConfig(view: DataView, at: number, value: LbConfig): void {
+  view.setUint32(at + 0, value.bucketMask, true);
+  view.setUint32(at + 4, value.frags, true);
+}
+
+export const clockReadingSize = 16;
+export const clockReadingOffset = {
+  jiffies: 0,
+  monotonicNs: 8,
+} as const;
+export interface ClockReading {
+  readonly jiffies: bigint;
+  readonly monotonicNs: bigint;
+}
+export function readClockReading(view: DataView, at: number): ClockReading {
+  return {
+    jiffies: view.getBigUint64(at + 0, true),
+    monotonicNs: view.getBigUint64(at + 8, true),
+  };
+}
+export function writeClockReading(view: DataView, at: number, value: ClockReading): void {
+  view.setBigUint64(at + 0, value.jiffies, true);
+  view.setBigUint64(at + 8, value.monotonicNs, true);
+}
+
+export const dropEventSize = 52;
+export const dropEventOffset = {
+  kind: 0,
+  reason: 2,
+  tick: 4,
+  source: 8,
+  destination: 24,
+  sourcePort: 40,
+  destinationPort: 42,
+  protocol: 44,
+  length: 48,
+} as const;
+export interface DropEvent {
+  readonly kind: number;
+  readonly reason: number;
+  readonly tick: number;
+  readonly source: Uint8Array;
+  readonly destination: Uint8Array;
+  readonly sourcePort: number;
+  readonly destinationPort: number;
+  readonly protocol: number;
+  readonly length: number;
+}
+export function readDropEvent(view: DataView, at: number): DropEvent {
+  return {
+    kind: view.getUint16(at + 0, true),
+    reason: view.getUint16(at + 2, true),
+    tick: view.getUint32(at + 4, true),
+    source: new Uint8Array(view.buffer, view.byteOffset + at + 8, 16).slice(),
+    destination: new Uint8Array(view.buffer, view.byteOffset + at + 24, 16).slice(),
+    sourcePort: view.getUint16(at + 40),
+    destinationPort: view.getUint16(at + 42),
+    protocol: view.getUint8(at + 44),
+    length: view.getUint32(at + 48, true),
+  };
+}
+export function writeDropEvent(view: DataView, at: number, value: DropEvent): void {
+  view.setUint16(at + 0, value.kind, true);
+  view.setUint16(at + 2, value.reason, true);
+  view.setUint32(at + 4, value.tick, true);
+  new Uint8Array(view.buffer, view.byteOffset + at + 8, 16).set(value.source);
+  new Uint8Array(view.buffer, view.byteOffset + at + 24, 16).set(value.destination);
+  view.setUint16(at + 40, value.sourcePort);
+  view.setUint16(at + 42, value.destinationPort);
+  view.setUint8(at + 44, value.protocol);
+  view.setUint32(at + 48, value.length, true);
+}
+
+export const ServiceFlags = {
+  SERVICE_IN_USE: 1,
+  SERVICE_SOURCE_HASH: 2,
+  SERVICE_STOPPED: 4,
+} as const;
+
+export const SessionState = {
+  SESSION_UNFINISHED: 0,
+  SESSION_YOUNG: 1,
+  SESSION_ESTABLISHED: 2,
+  SESSION_CLOSING: 3,
+} as const;
+
+export const PoolFlags = {
+  POOL_IN_USE: 1,
+} as const;
+
+export const BackendFlags = {
+  BACKEND_IN_USE: 1,
+  BACKEND_UP: 2,
+  BACKEND_HEALTHY: 4,
+  BACKEND_CHECKED: 8,
+  BACKEND_RETIRED: 16,
+} as const;
+
+export const Forwarding = {
+  FORWARD_NONE: 0,
+  FORWARD_L2_DSR: 1,
+  FORWARD_IPIP4: 2,
+  FORWARD_IPIP6: 3,
+} as const;
+
+export const Reason = {
+  PASS_NOT_IP: 0,
+  PASS_NOT_VIP: 1,
+  PASS_OTHER_MAC: 2,
+  PASS_MALFORMED: 3,
+  DROP_NO_LISTENER: 4,
+  DROP_PROTOCOL: 5,
+  DROP_ICMP: 6,
+  DROP_FRAGMENT: 7,
+  DROP_MALFORMED: 8,
+  DROP_EXTENSION: 9,
+  DROP_NO_BACKEND: 10,
+  DROP_BACKEND_DOWN: 11,
+  DROP_TOO_BIG: 12,
+  DROP_NO_HEADROOM: 13,
+  DROP_STOPPED: 14,
+  DROP_INTERNAL: 15,
+  REASON_COUNT: 16,
+} as const;
+
+export const TableEvent = {
+  TABLE_INSERTED: 0,
+  TABLE_MOVED: 1,
+  TABLE_REUSED_EXPIRED: 2,
+  TABLE_EVICTED_CLOSING: 3,
+  TABLE_EVICTED_YOUNG: 4,
+  TABLE_EVICTED_OLD: 5,
+  TABLE_NOT_TRACKED: 6,
+  TABLE_RESELECTED: 7,
+  TABLE_EVENT_COUNT: 8,
+} as const;
+
+export const EventKind = {
+  EVENT_DROP: 1,
+} as const;

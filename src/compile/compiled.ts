@@ -1,0 +1,68 @@
+import type { Ip } from '../base/ip.js';
+import type { Backend, BackendGroup, Listener, LoadBalancer } from '../config/desired.js';
+import type { CheckTarget, HealthState } from '../health/types.js';
+import type { NextHop } from '../netlink/types.js';
+import type { Tables } from './tables.js';
+
+/** What is seen of the world: an input of compile, never a patch to the maps. */
+export interface Observed {
+  /** By CheckTarget.key; absent = unknown. */
+  readonly health: ReadonlyMap<string, HealthState>;
+  readonly nextHops: ReadonlyMap<Ip, NextHop>;
+}
+
+/** What changed in Observed since the last compile: pools that none of it touches are taken over as they are. */
+export interface Dirty {
+  readonly healthKeys: ReadonlySet<string>;
+  readonly addresses: ReadonlySet<Ip>;
+}
+
+export interface CompileOptions {
+  /** Length of a data-path tick. */
+  readonly tickMs: number;
+}
+
+/** Everything that follows from desired and observed: the tables, and who is behind each number. */
+export interface Compiled {
+  readonly tables: Tables;
+  readonly pools: readonly CompiledPool[];
+  readonly services: ReadonlyMap<number, CompiledService>;
+  readonly backends: ReadonlyMap<number, CompiledBackend>;
+  /** Services whose sessions must go: stopped listeners. */
+  readonly stoppedServices: ReadonlySet<number>;
+}
+
+export interface CompiledService {
+  readonly id: number;
+  readonly vip: Ip;
+  readonly loadBalancer: LoadBalancer;
+  readonly listener: Listener;
+  readonly pool: CompiledPool;
+}
+
+/** A backend group as the listeners see it that share its health check. */
+export interface CompiledPool {
+  readonly id: number;
+  readonly key: string;
+  readonly group: BackendGroup;
+  readonly backends: readonly CompiledBackend[];
+  readonly checks: readonly CheckTarget[];
+  readonly row: Tables['pools'] extends ReadonlyMap<number, infer Row> ? Row : never;
+  readonly failingOpen: boolean;
+  readonly healthyCount: number;
+}
+
+export interface CompiledBackend {
+  readonly id: number;
+  readonly pool: number;
+  readonly group: string;
+  readonly backend: Backend;
+  /** Key of its health record. */
+  readonly checkKey: string;
+  readonly health: HealthState | 'unchecked';
+  readonly up: boolean;
+  /** Why it is not up, for what the health record does not say; empty otherwise. */
+  readonly problem: string;
+  readonly nextHopMac: string;
+  readonly row: Tables['backends'] extends ReadonlyMap<number, infer Row> ? Row : never;
+}

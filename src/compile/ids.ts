@@ -1,0 +1,73 @@
+import { CapacityError } from '../base/errors.js';
+
+/**
+ * Gives out the small numbers by which the maps know things, lowest free first, from 1 (0 means "none"). Numbers last
+ * as long as their identity is used or, for backends, as long as a session names them.
+ */
+export class IdSpace {
+  readonly #byIdentity = new Map<bigint, number>();
+  readonly #used = new Set<number>();
+  #lowest = 1;
+
+  constructor(
+    /** Setting to name when it is full. */
+    readonly setting: string,
+    /** Highest number + 1. */
+    readonly limit: number,
+  ) {}
+
+  get size(): number {
+    return this.#used.size;
+  }
+
+  find(identity: bigint): number | undefined {
+    return this.#byIdentity.get(identity);
+  }
+
+  /** @throws CapacityError */
+  assign(identity: bigint): number {
+    const known = this.#byIdentity.get(identity);
+    if (known !== undefined) return known;
+    while (this.#used.has(this.#lowest)) this.#lowest++;
+    if (this.#lowest >= this.limit) throw new CapacityError(this.setting, this.limit - 1, this.#used.size + 1);
+    this.adopt(identity, this.#lowest);
+    return this.#byIdentity.get(identity)!;
+  }
+
+  /** Takes over what the kernel holds already. */
+  adopt(identity: bigint, id: number): void {
+    this.#byIdentity.set(identity, id);
+    this.#used.add(id);
+  }
+
+  release(identity: bigint): void {
+    const id = this.#byIdentity.get(identity);
+    if (id === undefined) return;
+    this.#byIdentity.delete(identity);
+    this.#used.delete(id);
+    if (id < this.#lowest) this.#lowest = id;
+  }
+
+  /** Releases every identity for which `keep` says no. */
+  retain(keep: (identity: bigint, id: number) => boolean): void {
+    for (const [identity, id] of [...this.#byIdentity]) if (!keep(identity, id)) this.release(identity);
+  }
+}
+
+export interface IdLimits {
+  readonly services: number;
+  readonly pools: number;
+  readonly backends: number;
+}
+
+export class IdLedger {
+  readonly services: IdSpace;
+  readonly pools: IdSpace;
+  readonly backends: IdSpace;
+
+  constructor(limits: IdLimits) {
+    this.services = new IdSpace('limits.services', Math.min(limits.services + 1, 65536));
+    this.pools = new IdSpace('limits.backendGroups', Math.min(limits.pools + 1, 65536));
+    this.backends = new IdSpace('limits.backends', Math.min(limits.backends + 1, 65536));
+  }
+}

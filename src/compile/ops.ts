@@ -1,0 +1,60 @@
+import type { Backend, Service } from '../abi/abi.generated.js';
+import type { Ip } from '../base/ip.js';
+import type { PoolMember, VipRow } from './tables.js';
+
+/** One step on the data plane. Effects are data: one interpreter (dataplane/apply.ts) performs them. */
+export type TableOp =
+  | { readonly op: 'write-backend'; readonly id: number; readonly row: Backend }
+  /** Its sessions select anew; the number stays taken until no session names it. */
+  | { readonly op: 'retire-backend'; readonly id: number; readonly row: Backend }
+  /** Fills a table that no pool reads. */
+  | { readonly op: 'fill-table'; readonly table: number; readonly members: readonly PoolMember[] }
+  /** One store: from here on the pool reads `table`; the one before serves handshakes under way for a while. */
+  | {
+      readonly op: 'swap-table';
+      readonly pool: number;
+      readonly table: number;
+      readonly previousTable: number | null;
+      readonly recipe: bigint;
+      readonly identity: bigint;
+    }
+  /** Gives up the table before the last swap ahead of time: no other was free. */
+  | { readonly op: 'end-handover'; readonly pool: number; readonly table: number }
+  | { readonly op: 'clear-pool'; readonly pool: number }
+  | { readonly op: 'write-service'; readonly id: number; readonly row: Service }
+  | { readonly op: 'clear-service'; readonly id: number }
+  | { readonly op: 'write-filter'; readonly addresses: readonly Ip[] }
+  | { readonly op: 'add-vip'; readonly row: VipRow }
+  | { readonly op: 'remove-vip'; readonly row: VipRow };
+
+export function describeOp(op: TableOp): string {
+  switch (op.op) {
+    case 'write-backend':
+      return `write backend ${op.id}`;
+    case 'retire-backend':
+      return `retire backend ${op.id}`;
+    case 'fill-table':
+      return `fill Maglev table ${op.table} with ${op.members.length} backends`;
+    case 'swap-table':
+      return `swap pool ${op.pool} to table ${op.table}`;
+    case 'end-handover':
+      return `end the handover of pool ${op.pool}`;
+    case 'clear-pool':
+      return `clear pool ${op.pool}`;
+    case 'write-service':
+      return `write service ${op.id}`;
+    case 'clear-service':
+      return `clear service ${op.id}`;
+    case 'write-filter':
+      return `write the VIP filter for ${op.addresses.length} addresses`;
+    case 'add-vip':
+      return op.row.protocol === 0 ? `add VIP ${op.row.address}` : `add ${vipText(op.row)}`;
+    case 'remove-vip':
+      return op.row.protocol === 0 ? `remove VIP ${op.row.address}` : `remove ${vipText(op.row)}`;
+  }
+}
+
+function vipText({ address, port, protocol }: VipRow): string {
+  const host = address.includes(':') ? `[${address}]` : address;
+  return `${protocol === 6 ? 'tcp' : 'udp'} ${host}:${port}`;
+}

@@ -1,0 +1,180 @@
+import { type Backend, BackendFlags, type Service } from '../abi/abi.generated.js';
+import type { Ip } from '../base/ip.js';
+import { CapacityError } from '../base/errors.js';
+import type { TableOp } from './ops.js';
+import type { PoolRow, Tables, VipRow } from './tables.js';
+
+/**
+ * The ordered steps from `have` to `want`. Pure; after each prefix no packet is misdirected: what is referred to is
+ * written before what refers to it, tables are filled aside and swapped in one store, and only then does anything go.
+ */
+export function plan(have: Tables, want: Tables, options: { tableCount: number }): readonly TableOp[] {
+  const services = changedServices(have, want);
+  const vips = changedVips(have, want);
+  return [
+    ...risingBackends(have, want),
+    ...swapTables(have, want, options.tableCount),
+    ...services.write,
+    ...(vips.add.length > 0 ? [filterOp(have, want)] : []),
+    ...vips.add,
+    ...vips.remove,
+    ...(vips.remove.length > 0 ? [filterOp(want)] : []),
+    ...services.clear,
+    ...clearedPools(have, want),
+    ...fallingBackends(have, want),
+  ];
+}
+
+function isUp(row: Backend | undefined): boolean {
+  return row !== undefined && (row.flags & BackendFlags.BACKEND_UP) !== 0;
+}
+
+/** New backends, and every change but "down": a backend is up before a table names it. */
+function risingBackends(have: Tables, want: Tables): TableOp[] {
+  const ops: TableOp[] = [];
+  for (const [id, row] of want.backends) {
+    const before = have.backends.get(id);
+    if (before === row || (before && sameBackend(before, row))) continue;
+    if (isUp(before) && !isUp(row)) continue;
+    ops.push({ op: 'write-backend', id, row });
+  }
+  return ops;
+}
+
+/** A backend is down, or gone, only after no table names it. */
+function fallingBackends(have: Tables, want: Tables): TableOp[] {
+  const ops: TableOp[] = [];
+  for (const [id, before] of have.backends) {
+    const row = want.backends.get(id);
+    if (row === before) continue;
+    if (row) {
+      if (isUp(before) && !isUp(row)) ops.push({ op: 'write-backend', id, row });
+    } else if (!(before.flags & BackendFlags.BACKEND_RETIRED)) {
+      ops.push({ op: 'retire-backend', id, row: retired(before) });
+    }
+  }
+  return ops;
+}
+
+export function retired(row: Backend): Backend {
+  return { ...row, flags: BackendFlags.BACKEND_IN_USE | BackendFlags.BACKEND_RETIRED };
+}
+
+function swapTables(have: Tables, want: Tables, tableCount: number): TableOp[] {
+  const changed = [...want.pools].filter(([id, row]) => {
+    const before = have.pools.get(id);
+    return !before || before.recipe !== row.recipe || before.identity !== row.identity;
+  });
+  if (changed.length === 0) return [];
+  const tables = new FreeTables(have, tableCount);
+  return changed.flatMap(([pool, row]) => swapTable(pool, row, have.pools.get(pool), tables));
+}
+
+function swapTable(pool: number, row: PoolRow, before: PoolRow | undefined, tables: FreeTables): TableOp[] {
+  const ops: TableOp[] = [];
+  const { table, endHandoverOf } = tables.take();
+  if (endHandoverOf !== null) {
+    ops.push({ op: 'end-handover', pool: endHandoverOf.pool, table: endHandoverOf.table });
+  }
+  ops.push({ op: 'fill-table', table, members: row.members });
+  const sameGroup = before?.placed && before.identity === row.identity;
+  const previousTable = sameGroup ? before.placed.table : null;
+  ops.push({ op: 'swap-table', pool, table, previousTable, recipe: row.recipe, identity: row.identity });
+  tables.swapped(pool);
+  return ops;
+}
+
+/** Tables that nobody reads; when they run out, the oldest handover of another pool ends early. */
+class FreeTables {
+  readonly #free: number[] = [];
+  /** Pools in handover, the one that ends first at the front. */
+  readonly #handovers: { pool: number; table: number; previous: number }[];
+
+  constructor(
+    have: Tables,
+    private readonly tableCount: number,
+  ) {
+    const used = new Set<number>();
+    const handovers: { pool: number; table: number; previous: number; until: number }[] = [];
+    for (const [pool, { placed }] of have.pools) {
+      if (!placed) continue;
+      used.add(placed.table);
+      if (placed.previousTable === placed.table) continue;
+      used.add(placed.previousTable);
+      handovers.push({ pool, table: placed.table, previous: placed.previousTable, until: placed.handoverUntil });
+    }
+    for (let table = 0; table < tableCount; table++) if (!used.has(table)) this.#free.push(table);
+    this.#free.reverse();
+    this.#handovers = handovers.sort((a, b) => a.until - b.until);
+  }
+
+  take(): { table: number; endHandoverOf: { pool: number; table: number } | null } {
+    const table = this.#free.pop();
+    if (table !== undefined) return { table, endHandoverOf: null };
+    const oldest = this.#handovers.shift();
+    if (!oldest) throw new CapacityError('limits.backendGroups', this.tableCount, this.tableCount + 1);
+    return { table: oldest.previous, endHandoverOf: { pool: oldest.pool, table: oldest.table } };
+  }
+
+  /** The pool's table before last is free at once: its handover is over with this swap. */
+  swapped(pool: number): void {
+    const at = this.#handovers.findIndex((handover) => handover.pool === pool);
+    if (at >= 0) this.#free.unshift(...this.#handovers.splice(at, 1).map(({ previous }) => previous));
+  }
+}
+
+function clearedPools(have: Tables, want: Tables): TableOp[] {
+  return [...have.pools.keys()].filter((pool) => !want.pools.has(pool)).map((pool) => ({ op: 'clear-pool', pool }));
+}
+
+function changedServices(have: Tables, want: Tables): { write: TableOp[]; clear: TableOp[] } {
+  const write: TableOp[] = [];
+  for (const [id, row] of want.services) {
+    const before = have.services.get(id);
+    if (!before || !sameService(before, row)) write.push({ op: 'write-service', id, row });
+  }
+  const gone = [...have.services.keys()].filter((id) => !want.services.has(id));
+  return { write, clear: gone.map((id) => ({ op: 'clear-service', id })) };
+}
+
+function changedVips(have: Tables, want: Tables): { add: TableOp[]; remove: TableOp[] } {
+  const add: VipRow[] = [];
+  for (const [key, row] of want.vips) if (have.vips.get(key)?.service !== row.service) add.push(row);
+  const remove = [...have.vips].filter(([key]) => !want.vips.has(key)).map(([, row]) => row);
+  /* An address is marked before it has listeners, and unmarked after it has lost them: never half a VIP. */
+  add.sort((a, b) => Number(a.protocol !== 0) - Number(b.protocol !== 0));
+  remove.sort((a, b) => Number(b.protocol !== 0) - Number(a.protocol !== 0));
+  return {
+    add: add.map((row) => ({ op: 'add-vip', row })),
+    remove: remove.map((row) => ({ op: 'remove-vip', row })),
+  };
+}
+
+function filterOp(...tables: readonly Tables[]): TableOp {
+  const addresses = new Set<Ip>();
+  for (const { vips } of tables) for (const { address } of vips.values()) addresses.add(address);
+  return { op: 'write-filter', addresses: [...addresses].sort() };
+}
+
+export function sameService(a: Service, b: Service): boolean {
+  return (
+    a === b ||
+    (a.pool === b.pool &&
+      a.flags === b.flags &&
+      a.identity === b.identity &&
+      a.timeoutTicks.every((ticks, i) => ticks === b.timeoutTicks[i]))
+  );
+}
+
+export function sameBackend(a: Backend, b: Backend): boolean {
+  return (
+    a.flags === b.flags &&
+    a.forwarding === b.forwarding &&
+    a.mtu === b.mtu &&
+    a.outerSum === b.outerSum &&
+    a.identity === b.identity &&
+    Buffer.compare(a.nextHop, b.nextHop) === 0 &&
+    Buffer.compare(a.address, b.address) === 0 &&
+    Buffer.compare(a.source, b.source) === 0
+  );
+}

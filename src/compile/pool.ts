@@ -1,0 +1,157 @@
+import { BackendFlags, Forwarding, PoolFlags, type Backend as BackendRow } from '../abi/abi.generated.js';
+import { familyOf, ipToBytes, parseMac } from '../base/ip.js';
+import type { Backend, BackendGroup, HealthCheck, Listener } from '../config/desired.js';
+import type { CheckTarget, HealthState } from '../health/types.js';
+import type { NextHop } from '../netlink/types.js';
+import type { CompiledBackend, CompiledPool, Observed } from './compiled.js';
+import { identityOf } from './identity.js';
+import type { IdLedger } from './ids.js';
+import type { PoolMember } from './tables.js';
+
+/** One group with one way of judging its backends; listeners with the same of both share it, and its Maglev table. */
+export interface PoolSpec {
+  readonly key: string;
+  readonly group: BackendGroup;
+  /** Port resolved; null: no check. */
+  readonly check: HealthCheck | null;
+  readonly allUnhealthy: Listener['allUnhealthy'];
+  /** Where probes to the VIP go. */
+  readonly vip4: string | null;
+  readonly vip6: string | null;
+}
+
+const PROBE_MARK = 0x5357_0000;
+const unresolved: NextHop = { state: 'unresolved', reason: 'not yet looked up' };
+const noBytes = new Uint8Array(16);
+
+interface Candidate {
+  readonly backend: Backend;
+  readonly id: number;
+  readonly identity: bigint;
+  readonly checkKey: string;
+  readonly health: HealthState | 'unchecked';
+  readonly nextHop: NextHop;
+  /** Nothing stands against traffic but perhaps its health. */
+  readonly reachable: boolean;
+}
+
+export function compilePool(spec: PoolSpec, observed: Observed, ids: IdLedger): CompiledPool {
+  const identity = identityOf('pool', spec.key);
+  const id = ids.pools.assign(identity);
+  const candidates = spec.group.backends.map((backend) => candidateOf(spec, backend, observed, ids));
+  const usable = candidates.filter(({ backend, reachable }) => reachable && backend.weight > 0);
+  const healthy = usable.filter(({ health }) => health === 'healthy' || health === 'unchecked');
+  const failingOpen = healthy.length === 0 && usable.length > 0 && spec.allUnhealthy === 'FAIL_OPEN';
+  const chosen = failingOpen ? usable : healthy;
+  const members = chosen.map(({ id: backend, backend: { name, address, weight } }): PoolMember => ({
+    backend,
+    seed: `${name}\0${address}`,
+    weight,
+  }));
+  const recipe = identityOf('recipe', ...members.map(({ backend, seed, weight }) => `${backend}:${seed}:${weight}`));
+  return {
+    id,
+    key: spec.key,
+    group: spec.group,
+    backends: candidates.map((candidate) => backendOf(spec, id, candidate, failingOpen)),
+    checks: candidates.flatMap((candidate) => checkOf(spec, candidate) ?? []),
+    row: { identity, recipe, members, placed: null },
+    failingOpen,
+    healthyCount: candidates.filter(({ health }) => health === 'healthy' || health === 'unchecked').length,
+  };
+}
+
+function candidateOf(spec: PoolSpec, backend: Backend, observed: Observed, ids: IdLedger): Candidate {
+  const checkKey = `${spec.key}/${backend.name}/${backend.address}`;
+  const identity = identityOf('backend', checkKey);
+  const nextHop = observed.nextHops.get(backend.address) ?? unresolved;
+  return {
+    backend,
+    identity,
+    id: ids.backends.assign(identity),
+    checkKey,
+    health: spec.check ? (observed.health.get(checkKey) ?? 'unknown') : 'unchecked',
+    nextHop,
+    reachable: nextHop.state === 'resolved',
+  };
+}
+
+function backendOf(spec: PoolSpec, pool: number, candidate: Candidate, failingOpen: boolean): CompiledBackend {
+  const { backend, health, nextHop, reachable } = candidate;
+  const judgedFit = health === 'healthy' || health === 'unchecked' || failingOpen;
+  const up = reachable && judgedFit;
+  return {
+    id: candidate.id,
+    pool,
+    group: spec.group.name,
+    backend,
+    checkKey: candidate.checkKey,
+    health,
+    up,
+    problem: nextHop.state === 'unresolved' ? `no next hop: ${nextHop.reason}` : '',
+    nextHopMac: nextHop.state === 'resolved' ? nextHop.mac : '',
+    row: backendRow(spec, candidate, up),
+  };
+}
+
+function backendRow(spec: PoolSpec, { backend, health, identity, nextHop }: Candidate, up: boolean): BackendRow {
+  const tunnel = spec.group.forwarding === 'IPIP';
+  const forwarding = !tunnel
+    ? Forwarding.FORWARD_L2_DSR
+    : backend.family === 4
+      ? Forwarding.FORWARD_IPIP4
+      : Forwarding.FORWARD_IPIP6;
+  const resolved = nextHop.state === 'resolved';
+  const address = ipToBytes(backend.address);
+  const source = resolved && tunnel ? ipToBytes(nextHop.source) : noBytes;
+  return {
+    nextHop: (resolved && parseMac(nextHop.mac)) || new Uint8Array(6),
+    forwarding,
+    flags:
+      BackendFlags.BACKEND_IN_USE |
+      (up ? BackendFlags.BACKEND_UP : 0) |
+      (health === 'healthy' ? BackendFlags.BACKEND_HEALTHY : 0) |
+      (health === 'healthy' || health === 'unhealthy' ? BackendFlags.BACKEND_CHECKED : 0),
+    outerSum: forwarding === Forwarding.FORWARD_IPIP4 ? outerSum(source, address) : 0,
+    identity,
+    address,
+    source,
+    mtu: resolved ? nextHop.mtu : 0,
+  };
+}
+
+/** Little-endian sum of the outer IPv4 header's words that never change: see forward_ipip4 in bpf/encap.h. */
+export function outerSum(source: Uint8Array, destination: Uint8Array): number {
+  const header = new DataView(new ArrayBuffer(20));
+  header.setUint8(0, 0x45);
+  header.setUint16(6, 0x4000);
+  header.setUint8(8, 64);
+  header.setUint8(9, 4);
+  new Uint8Array(header.buffer).set(source.subarray(12, 16), 12);
+  new Uint8Array(header.buffer).set(destination.subarray(12, 16), 16);
+  let sum = 0;
+  for (let at = 0; at < 20; at += 2) sum += header.getUint16(at, true);
+  return sum;
+}
+
+function checkOf(spec: PoolSpec, { backend, checkKey, id }: Candidate): CheckTarget | null {
+  if (!spec.check) return null;
+  const vip = probeVip(spec, backend);
+  const toVip = spec.check.target === 'VIP' && vip !== null;
+  return {
+    key: checkKey,
+    check: spec.check,
+    address: toVip ? vip : backend.address,
+    port: spec.check.port,
+    mark: toVip ? (PROBE_MARK | id) >>> 0 : 0,
+  };
+}
+
+/** L2 and IPv6 tunnels carry either family; the backend's own is tried first. */
+function probeVip(spec: PoolSpec, backend: Backend): string | null {
+  const own = familyOf(backend.address) === 4 ? spec.vip4 : spec.vip6;
+  if (own !== null || (spec.group.forwarding === 'IPIP' && backend.family === 4)) return own;
+  return spec.vip4 ?? spec.vip6;
+}
+
+export const poolInUse = PoolFlags.POOL_IN_USE;

@@ -1,0 +1,44 @@
+import type { Backend, Pool, Service } from '../abi/abi.generated.js';
+import type { Ip } from '../base/ip.js';
+
+/** What the kernel's control maps hold, or should hold: rows by id. Rows are immutable; equal references are equal. */
+export interface Tables {
+  readonly vips: ReadonlyMap<string, VipRow>;
+  readonly services: ReadonlyMap<number, Service>;
+  readonly pools: ReadonlyMap<number, PoolRow>;
+  readonly backends: ReadonlyMap<number, Backend>;
+}
+
+/** Key of Tables.vips: {@link vipKeyText}. */
+export interface VipRow {
+  readonly address: Ip;
+  /** 0 with protocol 0: marks the address as a VIP. */
+  readonly port: number;
+  /** IP protocol number. */
+  readonly protocol: number;
+  readonly service: number;
+}
+
+export interface PoolRow {
+  readonly identity: bigint;
+  /** Digest of `members`: equal digest, equal Maglev table. */
+  readonly recipe: bigint;
+  /** Known of what should be; what is in the kernel is known by its recipe alone. */
+  readonly members: readonly PoolMember[];
+  /** Where it lives; null of what should be: the plan decides. */
+  readonly placed: Pool | null;
+}
+
+export interface PoolMember {
+  readonly backend: number;
+  /** What places it in the table; the same on every node. */
+  readonly seed: string;
+  /** 1 to 100. */
+  readonly weight: number;
+}
+
+export const emptyTables: Tables = { vips: new Map(), services: new Map(), pools: new Map(), backends: new Map() };
+
+export function vipKeyText(row: Omit<VipRow, 'service'>): string {
+  return `${row.protocol}/${row.address}/${row.port}`;
+}
