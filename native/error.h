@@ -22,6 +22,11 @@ class CallLog
 		return text_;
 	}
 	void Append(const char *bytes, size_t length);
+	/* Forgets a failure that was expected. */
+	void Clear()
+	{
+		text_.clear();
+	}
 
       private:
 	std::string text_;

@@ -71,7 +71,8 @@ int BpfMap::Open(Napi::Env env, const char *call)
 
 MapShape BpfMap::Shape() const
 {
-	return {fd_.get(), map_.type, map_.key_size, value_bytes_, map_.max_entries};
+	bool mmapable = map_.type == BPF_MAP_TYPE_ARRAY && (map_.map_flags & BPF_F_MMAPABLE) != 0;
+	return {fd_.get(), map_.type, map_.key_size, value_bytes_, map_.max_entries, mmapable};
 }
 
 Napi::Value BpfMap::OpenPinned(const Napi::CallbackInfo &info)

@@ -17,6 +17,7 @@ struct MapShape {
 	uint32_t key_size = 0;
 	uint32_t value_bytes = 0; /* as user space sees it: all possible CPUs */
 	uint32_t max_entries = 0;
+	bool mmapable = false;
 };
 
 struct MapEntries {

@@ -178,7 +178,7 @@ Napi::Value BpfProgram::AttachTc(const Napi::CallbackInfo &info)
 		return {};
 	CallLog log;
 	const char *syscall = "";
-	int error = AttachFilter(filter, fd_.get(), &syscall);
+	int error = AttachFilter(filter, fd_.get(), log, &syscall);
 	if (error)
 		ThrowErrno(env, error, syscall, &log);
 	return {};

@@ -1,5 +1,4 @@
 #include "tc.h"
-#include "error.h"
 
 #include <bpf/libbpf.h>
 #include <cerrno>
@@ -62,13 +61,14 @@ TcFilter ReadFilter(Args &args, const Napi::CallbackInfo &info)
 	return filter;
 }
 
-int AttachFilter(const TcFilter &filter, int program_fd, const char **syscall)
+int AttachFilter(const TcFilter &filter, int program_fd, CallLog &log, const char **syscall)
 {
 	bpf_tc_hook hook = Hook(filter);
 	*syscall = "bpf_tc_hook_create";
 	int error = bpf_tc_hook_create(&hook);
 	if (error && error != -EEXIST)
 		return error;
+	log.Clear();
 	bpf_tc_opts options = Options(filter);
 	options.prog_fd = program_fd;
 	options.flags = BPF_TC_F_REPLACE;

@@ -1,6 +1,7 @@
 /* clsact filters in direct-action mode, and what is attached to a device. */
 #pragma once
 #include "args.h"
+#include "error.h"
 
 #include <cstdint>
 #include <napi.h>
@@ -18,7 +19,7 @@ struct TcFilter {
 /* The first four arguments of attachTc, detachTc and queryTc. */
 TcFilter ReadFilter(Args &args, const Napi::CallbackInfo &info);
 /* 0 or a negative errno; `syscall` says which step failed. */
-int AttachFilter(const TcFilter &filter, int program_fd, const char **syscall);
+int AttachFilter(const TcFilter &filter, int program_fd, CallLog &log, const char **syscall);
 
 Napi::Value DetachTc(const Napi::CallbackInfo &info);
 Napi::Value QueryTc(const Napi::CallbackInfo &info);
