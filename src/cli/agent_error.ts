@@ -1,6 +1,7 @@
 import type { SpillwayError } from '../api/client.js';
 import { CommandError } from './errors.js';
 import { formatDuration } from './format/time.js';
+import { counted } from './format/units.js';
 
 /** What to tell an operator about a call that was not answered with OK. */
 export function describeAgentError(error: SpillwayError, call: { target: string; timeoutMs: number }): CommandError {
@@ -13,7 +14,9 @@ export function describeAgentError(error: SpillwayError, call: { target: string;
   switch (code) {
     case 'INVALID_ARGUMENT':
       return new CommandError(
-        error.violations.length === 0 ? message : `refused, nothing was changed: ${counted(error.violations.length)}`,
+        error.violations.length === 0
+          ? message
+          : `refused, nothing was changed: ${counted(error.violations.length, 'field')} at fault`,
         options,
       );
     case 'DEADLINE_EXCEEDED':
@@ -29,10 +32,6 @@ export function describeAgentError(error: SpillwayError, call: { target: string;
     default:
       return new CommandError(message, options);
   }
-}
-
-function counted(fields: number): string {
-  return fields === 1 ? '1 field at fault' : `${fields} fields at fault`;
 }
 
 /** An agent that is there may answer UNAVAILABLE too; then the words are its own. */

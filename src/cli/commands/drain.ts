@@ -4,7 +4,7 @@ import type { Context } from '../context.js';
 import { CommandError } from '../errors.js';
 import { jsonOf } from '../format/json.js';
 import { formatAge, formatDuration } from '../format/time.js';
-import { groupDigits } from '../format/units.js';
+import { counted } from '../format/units.js';
 import { parseBackendName } from '../names.js';
 import { setWeight } from './weight.js';
 
@@ -45,7 +45,7 @@ async function drain(context: Context, name: string, options: { wait?: boolean }
     if (waitedMs >= limitMs) {
       show.end();
       throw new CommandError(
-        `${name} still has ${groupDigits(remaining)} sessions after ${formatDuration(limitMs)}; it stays at weight 0`,
+        `${name} still has ${counted(remaining, 'session')} after ${formatDuration(limitMs)}; it stays at weight 0`,
         {
           code: 'DEADLINE_EXCEEDED',
           hint: `Wait on with "spillway drain ${name} --wait", or end them with "spillway purge --backend ${name}".`,
@@ -89,7 +89,7 @@ function progressLine(context: Context, name: string) {
   let nextAtMs = 0;
   return {
     line(remaining: number, waitedMs: number): void {
-      const text = `${name}: ${groupDigits(remaining)} ${remaining === 1 ? 'session' : 'sessions'} left`;
+      const text = `${name}: ${counted(remaining, 'session')} left`;
       if (stderr.isTTY) {
         stderr.write(`\r${text} (${formatAge(waitedMs)})\x1b[K`);
       } else if (text !== lastText && waitedMs >= nextAtMs) {

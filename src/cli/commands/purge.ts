@@ -2,7 +2,7 @@ import { action, examples, type Register } from '../command.js';
 import { confirm } from '../confirm.js';
 import { type Context, requireUsage } from '../context.js';
 import { jsonOf } from '../format/json.js';
-import { groupDigits } from '../format/units.js';
+import { counted } from '../format/units.js';
 import { addFilterOptions, type FilterOptions, toFilter } from '../session_filter.js';
 
 interface Options extends FilterOptions {
@@ -39,6 +39,5 @@ async function purge(context: Context, options: Options): Promise<void> {
     agent.sessions.purge(filter === null ? { all } : { filter }, call),
   );
   if (context.json) await context.printJson((await jsonOf('spillway.v1.PurgeResponse'))(response));
-  else
-    await context.print(`${groupDigits(response.purged)} ${response.purged === 1n ? 'session' : 'sessions'} removed\n`);
+  else await context.print(`${counted(response.purged, 'session')} removed\n`);
 }

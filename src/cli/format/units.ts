@@ -16,6 +16,11 @@ export function groupDigits(count: number | bigint): string {
   return count.toString().replace(/\B(?=(\d{3})+$)/g, ',');
 }
 
+/** "1 session", "1,204 sessions"; for words whose plural is an s. */
+export function counted(count: number | bigint, word: string): string {
+  return `${groupDigits(count)} ${word}${Number(count) === 1 ? '' : 's'}`;
+}
+
 /** "512 B", "1.50 KiB", "3.42 TiB". */
 export function formatBytes(bytes: number | bigint): string {
   const value = Number(bytes);

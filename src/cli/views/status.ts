@@ -2,7 +2,7 @@ import type { messages } from '../../api/client.js';
 import type { Palette } from '../format/color.js';
 import { type Cell, formatFields, formatTable, printable } from '../format/table.js';
 import { formatAge, formatTime, toMs } from '../format/time.js';
-import { formatBytes, formatCount, formatShare, groupDigits } from '../format/units.js';
+import { counted, formatBytes, formatCount, formatShare, groupDigits } from '../format/units.js';
 
 export interface ViewOptions {
   readonly nowMs: number;
@@ -74,9 +74,9 @@ function reconcileLine(reconciliation: messages.Reconciliation | null, { nowMs, 
   if (reconciliation === null || reconciliation.runs === 0n) return 'not run yet';
   const { runs, repairs, failures, lastAt, lastError } = reconciliation;
   const last = lastAt === null ? '' : `, last ${formatAge(nowMs - toMs(lastAt))} ago`;
-  const failed = failures === 0n ? '0 failures' : paint.bad(`${groupDigits(failures)} failures`);
+  const failed = failures === 0n ? '0 failures' : paint.bad(counted(failures, 'failure'));
   const error = lastError === '' ? '' : `, ${printable(lastError)}`;
-  return `${groupDigits(runs)} runs, ${groupDigits(repairs)} repairs, ${failed}${last}${error}`;
+  return `${counted(runs, 'run')}, ${counted(repairs, 'repair')}, ${failed}${last}${error}`;
 }
 
 function problemLines(problems: readonly string[], paint: Palette): string {

@@ -1,0 +1,66 @@
+import { spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+
+/** The built command line. */
+export const mainPath = fileURLToPath(new URL('../../../src/cli/main.js', import.meta.url));
+
+export interface Ended {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly tookMs: number;
+}
+
+export interface RunOptions {
+  /** SPILLWAY_SOCKET; a path where nobody listens when left out. */
+  readonly socket?: string;
+  readonly input?: string;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+export function spillway(args: readonly string[], options: RunOptions = {}): Promise<Ended> {
+  return runProgram(process.execPath, [mainPath, ...args], options);
+}
+
+/** In a shell with pipes; `spillway` is a function there. */
+export function shell(script: string, options: RunOptions = {}): Promise<Ended> {
+  // With a socket for standard input bash would take itself for a remote login and read ~/.bashrc.
+  return runProgram(
+    'bash',
+    ['--norc', '-c', `spillway() { "${process.execPath}" "${mainPath}" "$@"; }\n${script}`],
+    options,
+  );
+}
+
+/** On a terminal of its own (script, of Debian's bsdutils): standard output and standard error are one there. */
+export function onTerminal(args: readonly string[], options: RunOptions = {}): Promise<Ended> {
+  const command = [process.execPath, mainPath, ...args].map((word) => `'${word}'`).join(' ');
+  return runProgram('script', ['-qefc', command, '/dev/null'], options);
+}
+
+function runProgram(program: string, args: readonly string[], options: RunOptions): Promise<Ended> {
+  const startedAt = performance.now();
+  const child = spawn(program, args, {
+    env: {
+      PATH: process.env['PATH'] ?? '',
+      TERM: 'xterm-256color',
+      SPILLWAY_SOCKET: options.socket ?? 'unix:/nonexistent/spillway.sock',
+      ...options.env,
+    },
+  });
+  let stdout = '';
+  let stderr = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    stdout += text;
+  });
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text;
+  });
+  child.stdin.on('error', () => undefined);
+  if (options.input === undefined) child.stdin.end();
+  else child.stdin.end(options.input);
+  return new Promise((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', (code) => resolve({ code, stdout, stderr, tookMs: performance.now() - startedAt }));
+  });
+}
