@@ -4,6 +4,7 @@
 #include "abi_config.h"
 #include "abi_events.h"
 #include "abi_reasons.h"
+#include "abi_decap.h"
 
 struct vip_key abi_vip_key;
 struct vip_value abi_vip_value;
@@ -29,6 +30,10 @@ enum forwarding abi_forwarding;
 enum reason abi_reason;
 enum table_event abi_table_event;
 enum event_kind abi_event_kind;
+struct decap_config abi_decap_config;
+struct decap_source abi_decap_source;
+struct decap_counters abi_decap_counters;
+enum decap_reason abi_decap_reason;
 
 _Static_assert(sizeof(struct vip_key) == 20, "vip_key");
 _Static_assert(sizeof(struct service) == 24, "service");

@@ -474,3 +474,74 @@ export const TableEvent = {
 export const EventKind = {
   EVENT_DROP: 1,
 } as const;
+
+export const decapConfigSize = 48;
+export const decapConfigOffset = {
+  macs: 0,
+  checkSource: 32,
+  checkVip: 36,
+  frags: 40,
+} as const;
+export interface DecapConfig {
+  readonly macs: readonly bigint[];
+  readonly checkSource: number;
+  readonly checkVip: number;
+  readonly frags: number;
+}
+export function readDecapConfig(view: DataView, at: number): DecapConfig {
+  return {
+    macs: Array.from({ length: 4 }, (_, i) => view.getBigUint64(at + 0 + i * 8, true)),
+    checkSource: view.getUint32(at + 32, true),
+    checkVip: view.getUint32(at + 36, true),
+    frags: view.getUint32(at + 40, true),
+  };
+}
+export function writeDecapConfig(view: DataView, at: number, value: DecapConfig): void {
+  value.macs.forEach((item, i) => { view.setBigUint64(at + 0 + i * 8, item, true); });
+  view.setUint32(at + 32, value.checkSource, true);
+  view.setUint32(at + 36, value.checkVip, true);
+  view.setUint32(at + 40, value.frags, true);
+}
+
+export const decapSourceSize = 20;
+export const decapSourceOffset = {
+  prefixBits: 0,
+  address: 4,
+} as const;
+export interface DecapSource {
+  readonly prefixBits: number;
+  readonly address: Uint8Array;
+}
+export function readDecapSource(view: DataView, at: number): DecapSource {
+  return {
+    prefixBits: view.getUint32(at + 0, true),
+    address: new Uint8Array(view.buffer, view.byteOffset + at + 4, 16).slice(),
+  };
+}
+export function writeDecapSource(view: DataView, at: number, value: DecapSource): void {
+  view.setUint32(at + 0, value.prefixBits, true);
+  new Uint8Array(view.buffer, view.byteOffset + at + 4, 16).set(value.address);
+}
+
+export const decapCountersSize = 224;
+export const decapCountersOffset = {
+  reasons: 0,
+} as const;
+
+export const DecapReason = {
+  DECAP_PASS_NOT_TUNNEL: 0,
+  DECAP_PASS_OTHER_MAC: 1,
+  DECAP_PASS_SOURCE: 2,
+  DECAP_PASS_NOT_VIP: 3,
+  DECAP_PASS_OPTIONS: 4,
+  DECAP_DROP_FRAGMENT: 5,
+  DECAP_DROP_MALFORMED: 6,
+  DECAP_DROP_CHECKSUM: 7,
+  DECAP_DROP_INNER: 8,
+  DECAP_DROP_ECN: 9,
+  DECAP_DROP_INTERNAL: 10,
+  DECAP_STRIPPED_4IN4: 11,
+  DECAP_STRIPPED_6IN6: 12,
+  DECAP_STRIPPED_4IN6: 13,
+  DECAP_REASON_COUNT: 14,
+} as const;
