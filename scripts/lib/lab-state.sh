@@ -1,5 +1,6 @@
 # shellcheck shell=bash
 # What is known of a lab, and taking one down whatever state it is in.
+# `return` always has a number: in a trap a bare one repeats the status from before the trap.
 
 RUN_DIR=/run/spillway
 PIN_DIR=/sys/fs/bpf/spillway
@@ -26,7 +27,7 @@ lock_lab() {
 		exec 9>"$file"
 		flock -w 60 9 || die "lab '$LAB' is held by another scripts/lab for a minute: see lsof $file"
 		# The previous holder may have removed the file that this one waited on.
-		if [[ $file -ef /proc/$$/fd/9 ]]; then return; fi
+		if [[ $file -ef /proc/$$/fd/9 ]]; then return 0; fi
 	done
 }
 
@@ -43,8 +44,8 @@ lab_is_ready() {
 
 lab_has_remains() {
 	local host
-	[[ -e $(state_dir) ]] && return
-	for host in "${LAB_HOSTS[@]}"; do if namespace_exists "$host"; then return; fi; done
+	[[ -e $(state_dir) ]] && return 0
+	for host in "${LAB_HOSTS[@]}"; do if namespace_exists "$host"; then return 0; fi; done
 	[[ $(lab_pins) ]]
 }
 
@@ -78,9 +79,9 @@ signal_lab() {
 
 # A namespace lives on under a process inside, with its devices: processes go first.
 end_processes() {
-	no_lab_pids && return
+	no_lab_pids && return 0
 	signal_lab TERM
-	wait_until 3000 no_lab_pids && return
+	wait_until 3000 no_lab_pids && return 0
 	signal_lab KILL
 	wait_until 3000 no_lab_pids || die "processes of lab '$LAB' do not end: $(lab_pids | xargs)"
 }

@@ -13,7 +13,7 @@ host_json() {
 	netns=$(netns_of "$1")
 	if ! namespace_exists "$1"; then
 		jq -n --arg host "$1" --arg netns "$netns" '{host: $host, netns: $netns, missing: true, interfaces: [], processes: []}'
-		return
+		return 0
 	fi
 	interfaces=$(ip -n "$netns" -j -d address show | jq -c "$INTERFACES_JQ")
 	processes=$(ip netns pids "$netns" | xargs -r ps -o pid=,args= -p | jq -Rnc '[inputs | capture("^ *(?<pid>[0-9]+) (?<command>.*)$") | .pid |= tonumber]')

@@ -85,7 +85,7 @@ remove_stale_leftovers() {
 		if ! run_lives "$run"; then say "test: ending process $pid of a dead test run" && end_process "$pid"; fi
 	done < <(test_processes)
 	while read -r lab run; do
-		if [[ $run ]] && ! run_lives "$run"; then
+		if { [[ $run ]] && ! run_lives "$run"; } || has_dead_owner "$lab"; then
 			say "test: taking down lab '$lab' of a dead test run"
 			"$ROOT/scripts/lab" down --name "$lab" >/dev/null || true
 		fi

@@ -1,0 +1,186 @@
+import { type SpawnSyncReturns, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, readdirSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import test from 'ava';
+
+const LAB = fileURLToPath(new URL('../../../scripts/lab', import.meta.url));
+const NAMESPACES = '/run/netns';
+const PINS = '/sys/fs/bpf/spillway';
+const NAME = `t${process.pid}a`;
+const OTHER = `t${process.pid}b`;
+
+interface Status {
+  readonly name: string;
+  readonly state: 'up' | 'broken' | 'down';
+  readonly hosts: readonly {
+    readonly host: string;
+    readonly missing: boolean;
+    readonly interfaces: readonly {
+      readonly name: string;
+      readonly mtu: number;
+      readonly addresses: readonly string[];
+      readonly xdp: { readonly mode: string; readonly program: string } | null;
+    }[];
+    readonly processes: readonly { readonly pid: number; readonly command: string }[];
+  }[];
+}
+
+function lab(args: readonly string[], input = ''): SpawnSyncReturns<string> {
+  return spawnSync(LAB, args, { encoding: 'utf8', input });
+}
+
+function onHost(name: string, host: string, ...command: string[]): SpawnSyncReturns<string> {
+  return lab(['exec', host, '--name', name, '--', ...command]);
+}
+
+function statusOf(name: string): Status {
+  return JSON.parse(lab(['status', '--name', name, '--json']).stdout) as Status;
+}
+
+function tracesOf(name: string): string[] {
+  const named = (folder: string, prefix: string): string[] =>
+    existsSync(folder) ? readdirSync(folder).filter((entry) => entry.startsWith(prefix)) : [];
+  return [...named(NAMESPACES, `sw-${name}-`), ...named(PINS, name), ...named('/run/spillway', name)];
+}
+
+async function until(what: string, condition: () => boolean): Promise<void> {
+  const deadline = Date.now() + 10_000;
+  while (!condition()) {
+    if (Date.now() > deadline) throw new Error(`within 10 s: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
+test.before(() => {
+  const up = lab(['up', '--name', NAME]);
+  if (up.status !== 0) throw new Error(`lab up: ${up.stderr}`);
+});
+
+test.after.always(() => {
+  for (const name of [NAME, OTHER]) lab(['down', '--name', name]);
+});
+
+test.serial('up again says that the lab is there and changes nothing', (t) => {
+  const mark = onHost(NAME, 'be1', 'ip', 'address', 'add', '203.0.113.99/32', 'dev', 'lo');
+  t.is(mark.status, 0);
+  const again = lab(['up', '--name', NAME]);
+  t.is(again.status, 0);
+  t.regex(again.stdout, /already up/);
+  t.is(onHost(NAME, 'be1', 'ip', 'address', 'del', '203.0.113.99/32', 'dev', 'lo').status, 0);
+});
+
+test.serial('status as JSON names every host with its addresses and the XDP programs of the switch', (t) => {
+  const status = statusOf(NAME);
+  t.is(status.state, 'up');
+  t.deepEqual(
+    status.hosts.map((host) => host.host),
+    ['client', 'router', 'bridge', 'lb1', 'lb2', 'be1', 'be2', 'be3'],
+  );
+  const interfaceOf = (host: string, name: string) =>
+    status.hosts.find((entry) => entry.host === host)?.interfaces.find((entry) => entry.name === name);
+  t.deepEqual(interfaceOf('lb2', 'eth0')?.addresses, ['203.0.113.12/24', '2001:db8:200::12/64']);
+  t.is(interfaceOf('lb2', 'eth0')?.mtu, 1600);
+  t.is(interfaceOf('client', 'eth0')?.mtu, 1500);
+  t.true(interfaceOf('be3', 'lo')?.addresses.includes('2001:db8:10::15/128'));
+  for (const port of ['lb1', 'lb2', 'be1', 'be2', 'be3']) {
+    t.like(interfaceOf('bridge', port)?.xdp, { mode: 'native', program: 'xdp_pass' });
+  }
+});
+
+test.serial('the router spreads connections to a VIP over both balancers, and one connection takes one way', (t) => {
+  for (const [vip, client] of [
+    ['192.0.2.10', '198.51.100.2'],
+    ['2001:db8:10::10', '2001:db8:100::2'],
+  ] as const) {
+    const wayOf = (port: number): string => {
+      const asked = ['route', 'get', vip, 'from', client, 'iif', 'eth0', 'ipproto', 'tcp', 'dport', '80'];
+      const answer = onHost(NAME, 'router', 'ip', ...asked, 'sport', String(port));
+      return /via (\S+)/.exec(answer.stdout)?.[1] ?? answer.stderr;
+    };
+    const ports = Array.from({ length: 16 }, (_, index) => 40_000 + index);
+    const ways = ports.map(wayOf);
+    t.is(new Set(ways).size, 2, `${vip}: ${ways.join(' ')}`);
+    t.deepEqual(ports.map(wayOf), ways);
+  }
+});
+
+test.serial('exec passes arguments, standard input, output and the exit code', (t) => {
+  const script = 'read -r line; echo "$line on $SPILLWAY_HOST of $SPILLWAY_LAB: $1"; exit 7';
+  const run = lab(['exec', 'be1', '--name', NAME, '--', 'bash', '-c', script, '_', 'two words --json'], 'a line\n');
+  t.is(run.stdout, `a line on be1 of ${NAME}: two words --json\n`);
+  t.is(run.status, 7);
+});
+
+test.serial("exec gives a balancer its agent's socket and everyone the host's bpffs", (t) => {
+  const socket = onHost(NAME, 'lb1', 'printenv', 'SPILLWAY_SOCKET').stdout;
+  t.is(socket, `unix:/run/spillway/${NAME}/lb1.sock\n`);
+  t.not(onHost(NAME, 'client', 'printenv', 'SPILLWAY_SOCKET').status, 0);
+  const pin = `${PINS}/${NAME}-lb1`;
+  t.is(onHost(NAME, 'lb1', 'mkdir', '-p', pin).status, 0);
+  t.true(existsSync(pin));
+});
+
+test.serial('wrong usage exits 2, what is not there exits 1', (t) => {
+  t.is(lab(['up', '--name', 'Not_a_name']).status, 2);
+  t.is(lab(['exec', 'nobody', '--name', NAME, '--', 'true']).status, 2);
+  t.is(lab(['exec', 'be1', '--name', NAME]).status, 2);
+  t.is(lab(['exec', 'be1', '--name', OTHER, '--', 'true']).status, 1);
+  t.is(lab(['status', '--name', OTHER]).status, 1);
+});
+
+test.serial('two labs have the same addresses and do not hear each other', (t) => {
+  t.is(lab(['up', '--name', OTHER]).status, 0);
+  t.is(onHost(OTHER, 'be1', 'ip', 'link', 'set', 'eth0', 'down').status, 0);
+  const reaches = (name: string): boolean =>
+    onHost(name, 'client', 'ping', '-q', '-c', '1', '-W', '1', '203.0.113.21').status === 0;
+  t.true(reaches(NAME));
+  t.false(reaches(OTHER));
+  t.is(lab(['down', '--name', OTHER]).status, 0);
+  t.deepEqual(tracesOf(OTHER), []);
+  t.true(reaches(NAME));
+});
+
+test.serial('down ends what runs on the hosts, even what ignores SIGTERM, and removes the pins', async (t) => {
+  t.is(lab(['up', '--name', OTHER]).status, 0);
+  const stubborn = spawn(LAB, [
+    ...['exec', 'be2', '--name', OTHER, '--'],
+    ...['bash', '-c', 'trap "" TERM; echo ready; while :; do read -rt 1 _ <> <(:) || :; done'],
+  ]);
+  await once(stubborn.stdout, 'data');
+  t.true(statusOf(OTHER).hosts.some((host) => host.host === 'be2' && host.processes.length > 0));
+  mkdirSync(`${PINS}/${OTHER}-lb1/map`, { recursive: true });
+  const ended = once(stubborn, 'exit');
+  t.is(lab(['down', '--name', OTHER]).status, 0);
+  t.deepEqual(await ended, [null, 'SIGKILL']);
+  t.deepEqual(tracesOf(OTHER), []);
+});
+
+for (const [moment, sign] of [
+  ['its first namespace', () => existsSync(`${NAMESPACES}/sw-${OTHER}-client`)],
+  ['its last namespace', () => existsSync(`${NAMESPACES}/sw-${OTHER}-be3`)],
+] as const) {
+  test.serial(`an up that is killed after ${moment} leaves what down removes and up mends`, async (t) => {
+    for (const cure of ['down', 'up']) {
+      const up = spawn(LAB, ['up', '--name', OTHER], { stdio: 'ignore' });
+      const ended = once(up, 'exit');
+      await until(`up has made ${moment}`, sign);
+      up.kill('SIGKILL');
+      t.deepEqual(await ended, [null, 'SIGKILL']);
+      t.is(statusOf(OTHER).state, 'broken');
+      t.is(lab([cure, '--name', OTHER]).status, 0);
+      t.is(statusOf(OTHER).state, cure === 'up' ? 'up' : 'down');
+      t.is(lab(['down', '--name', OTHER]).status, 0);
+      t.deepEqual(tracesOf(OTHER), []);
+    }
+  });
+}
+
+test.serial('an up that is interrupted takes down what it has made', async (t) => {
+  const up = spawn(LAB, ['up', '--name', OTHER], { stdio: 'ignore' });
+  const ended = once(up, 'exit');
+  await until('up has made a namespace', () => existsSync(`${NAMESPACES}/sw-${OTHER}-client`));
+  up.kill('SIGTERM');
+  t.deepEqual(await ended, [1, null]);
+  t.deepEqual(tracesOf(OTHER), []);
+});
