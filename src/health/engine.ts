@@ -1,4 +1,4 @@
-import { compileCheck, sameSpec } from './check.js';
+import { sameSpec } from './check.js';
 import type { Clock, ProberFactory, Random, TlsPort } from './ports.js';
 import { type Outcome, Probing } from './probing.js';
 import { LocalErrors } from './problems.js';
@@ -33,6 +33,7 @@ export interface HealthEngine {
    */
   setTargets(targets: readonly CheckTarget[]): void;
   record(key: string): HealthRecord | null;
+  /** In the order of setTargets. */
   records(): readonly HealthRecord[];
   /** States of an earlier run, to be given before the first setTargets: keys that it does not name are forgotten. */
   restore(records: readonly HealthRecord[]): void;
@@ -56,7 +57,8 @@ class Engine implements HealthEngine {
   readonly #localErrors: LocalErrors;
   readonly #tracked = new Map<string, Tracked>();
   #restored: ReadonlyMap<string, HealthRecord> = new Map();
-  #targets: readonly CheckTarget[] = [];
+  /** As in the last setTargets. */
+  #inOrder: readonly Tracked[] = [];
   #counts = { passed: 0, failed: 0, changes: 0 };
   #closed = false;
 
@@ -68,24 +70,15 @@ class Engine implements HealthEngine {
   }
 
   setTargets(targets: readonly CheckTarget[]): void {
-    if (this.#closed || targets === this.#targets) return;
-    const wanted = new Set<string>();
-    for (const { key } of targets) {
-      if (wanted.has(key)) throw new Error(`health target "${key}" is listed twice`);
-      wanted.add(key);
-    }
-    const gone = Array.from(this.#tracked.values()).filter(({ target }) => !wanted.has(target.key));
-    const added: Tracked[] = [];
+    if (this.#closed) return;
+    if (!this.#hasKeysInOrder(targets)) this.#replaceKeys(targets);
     const altered: Tracked[] = [];
-    for (const target of targets) {
-      const known = this.#tracked.get(target.key);
-      if (known === undefined) added.push(this.#add(target));
-      else if (!sameSpec(known.target, target)) altered.push(known.respecify(target, compileCheck(target)));
-    }
-    for (const { target } of gone) this.#tracked.delete(target.key);
-    this.#probing.stop([...gone, ...altered]);
-    this.#probing.begin([...added, ...altered]);
-    this.#targets = targets;
+    this.#inOrder.forEach((tracked, i) => {
+      const target = targets[i]!;
+      if (!sameSpec(tracked.target, target)) altered.push(tracked.respecify(target));
+    });
+    this.#probing.stop(altered);
+    this.#probing.begin(altered);
     this.#restored = new Map();
   }
 
@@ -94,7 +87,7 @@ class Engine implements HealthEngine {
   }
 
   records(): readonly HealthRecord[] {
-    return Array.from(this.#tracked.values(), (tracked) => tracked.record());
+    return this.#inOrder.map((tracked) => tracked.record());
   }
 
   restore(records: readonly HealthRecord[]): void {
@@ -126,8 +119,34 @@ class Engine implements HealthEngine {
     this.#probing.close();
   }
 
+  /** Most new configurations are of the same backends: then nothing needs to be looked up. */
+  #hasKeysInOrder(targets: readonly CheckTarget[]): boolean {
+    if (targets.length !== this.#inOrder.length) return false;
+    return targets.every(({ key }, i) => key === this.#inOrder[i]!.target.key);
+  }
+
+  #replaceKeys(targets: readonly CheckTarget[]): void {
+    const wanted = new Set<string>();
+    for (const { key } of targets) {
+      if (wanted.has(key)) throw new Error(`health target "${key}" is listed twice`);
+      wanted.add(key);
+    }
+    const gone = this.#inOrder.filter(({ target }) => !wanted.has(target.key));
+    for (const { target } of gone) this.#tracked.delete(target.key);
+    const added: Tracked[] = [];
+    this.#inOrder = targets.map((target) => {
+      const known = this.#tracked.get(target.key);
+      if (known !== undefined) return known;
+      const fresh = this.#add(target);
+      added.push(fresh);
+      return fresh;
+    });
+    this.#probing.stop(gone);
+    this.#probing.begin(added);
+  }
+
   #add(target: CheckTarget): Tracked {
-    const tracked = new Tracked(target, compileCheck(target), this.#clock.wallMs());
+    const tracked = new Tracked(target, this.#clock.wallMs());
     const memory = this.#restored.get(target.key);
     if (memory !== undefined) tracked.restore(memory);
     this.#tracked.set(target.key, tracked);

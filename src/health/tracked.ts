@@ -1,4 +1,4 @@
-import type { CompiledCheck } from './check.js';
+import { type CompiledCheck, compileCheck } from './check.js';
 import type { CheckTarget, HealthChange, HealthRecord } from './types.js';
 import { type Standing, type Verdict, weigh } from './verdict.js';
 
@@ -19,24 +19,33 @@ export class Tracked {
   /** Since it was added or its spec changed. */
   checks = 0;
 
+  #target: CheckTarget;
+  #compiled: CompiledCheck | null = null;
   #standing: Standing = { state: 'unknown', streak: 0 };
   #sinceMs: number;
   #reason = 'not checked yet';
   #lastCheckUs: number | null = null;
   #history: readonly HealthChange[] = [];
 
-  constructor(
-    public target: CheckTarget,
-    public compiled: CompiledCheck,
-    nowMs: number,
-  ) {
+  constructor(target: CheckTarget, nowMs: number) {
+    this.#target = target;
     this.#sinceMs = nowMs;
   }
 
+  get target(): CheckTarget {
+    return this.#target;
+  }
+
+  /** Made at the first probe: a configuration of 50,000 targets is taken over at once and compiled as it is checked. */
+  get compiled(): CompiledCheck {
+    this.#compiled ??= compileCheck(this.#target);
+    return this.#compiled;
+  }
+
   /** Takes another spec and keeps what is known; evidence gathered under the old spec does not count on. */
-  respecify(target: CheckTarget, compiled: CompiledCheck): this {
-    this.target = target;
-    this.compiled = compiled;
+  respecify(target: CheckTarget): this {
+    this.#target = target;
+    this.#compiled = null;
     this.checks = 0;
     this.#standing = { state: this.#standing.state, streak: 0 };
     return this;

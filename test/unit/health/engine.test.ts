@@ -143,6 +143,26 @@ test('a removed target is forgotten: added again it is unknown', (t) => {
   t.is(engine.record('a')?.state, 'unknown');
 });
 
+test('targets may be added, removed, reordered and altered in one step', (t) => {
+  const { engine, clock, prober } = bench();
+  prober.answer = () => ({});
+  engine.setTargets([target('a'), target('b'), target('c')]);
+  clock.advance(100);
+  const before = prober.started.length;
+  engine.setTargets([target('c', { port: 81 }), target('new', { port: 82 }), target('a')]);
+  t.deepEqual(
+    engine.records().map(({ key, state }) => [key, state]),
+    [
+      ['c', 'healthy'],
+      ['new', 'unknown'],
+      ['a', 'healthy'],
+    ],
+  );
+  clock.advance(60);
+  const ports = prober.started.slice(before).map(({ request }) => request.port);
+  t.deepEqual(ports.sort(), [81, 82]);
+});
+
 test('a key listed twice is refused and nothing changes', (t) => {
   const { engine } = bench();
   engine.setTargets([target('a')]);
