@@ -36,10 +36,13 @@ export class SpillwayError extends Error {
     const code = (grpc.status[error.code] ?? 'UNKNOWN') as Code;
     const bytes = error.metadata?.get(detailsKey)[0];
     const details = bytes instanceof Buffer ? bytes : new Uint8Array();
+    const info = decodeDetails(details, 'google.rpc.ErrorInfo')[0];
     return new SpillwayError(code, error.details || error.message, {
-      violations: decodeDetails(details, 'google.rpc.BadRequest').flatMap((one) => one.fieldViolations),
+      violations: decodeDetails(details, 'google.rpc.BadRequest').flatMap((one) =>
+        one.fieldViolations.map(({ field, description }) => ({ field, description })),
+      ),
       preconditions: decodeDetails(details, 'google.rpc.PreconditionFailure').flatMap((one) => one.violations),
-      info: decodeDetails(details, 'google.rpc.ErrorInfo')[0] ?? null,
+      info: info === undefined ? null : { reason: info.reason, metadata: info.metadata },
     });
   }
 }

@@ -1,9 +1,9 @@
 import type * as message from '../api/generated/messages.generated.js';
 import { readAddress } from './address.js';
-import type { LoadBalancer } from './desired.js';
+import type { Listener, LoadBalancer } from './desired.js';
 import { type At, checkName, checkText, Unique } from './rules.js';
 import { readListener } from './validate_listener.js';
-import { join, show } from './violations.js';
+import { join, show, type Violations } from './violations.js';
 
 const maxAddresses = 32;
 const maxLabels = 64;
@@ -22,13 +22,21 @@ export function readLoadBalancer(from: message.LoadBalancer, at: At): LoadBalanc
   }
   const addresses = from.addresses.map((text, index) => readAddress(text, at, `addresses[${index}]`) ?? '');
   const listeners = from.listeners.map((one, index) => readListener(one, inside(`listeners[${index}]`)));
-  const names = new Unique('listener name', violations, (index) => `${path}.listeners[${index}].name`);
-  const ports = new Unique('protocol and port', violations, (index) => `${path}.listeners[${index}].port`);
+  checkListenersUnique(listeners, violations, (index) => `${path}.listeners[${index}]`);
+  return { name: from.name, addresses, listeners, description: from.description, labels: from.labels };
+}
+
+export function checkListenersUnique(
+  listeners: readonly Listener[],
+  violations: Violations,
+  pathOf: (index: number) => string,
+): void {
+  const names = new Unique('listener name', violations, (index) => `${pathOf(index)}.name`);
+  const ports = new Unique('protocol and port', violations, (index) => `${pathOf(index)}.port`);
   listeners.forEach(({ name, protocol, port }, index) => {
     names.add(name, index);
     ports.add(`${protocol}/${port}`, index);
   });
-  return { name: from.name, addresses, listeners, description: from.description, labels: from.labels };
 }
 
 function checkLabels(labels: Readonly<Record<string, string>>, { path, violations }: At): void {

@@ -83,10 +83,11 @@ function toCodes([from, to]: readonly [number, number]): string {
   return from % 100 === 0 && to === from + 99 ? `${from / 100}xx` : `${from}-${to}`;
 }
 
-/** Of milliseconds, not negative. */
+/** Of milliseconds; what is below zero counts as zero. */
 export function toDuration(ms: number): message.Duration {
-  const seconds = Math.floor(ms / 1000);
-  return { seconds: BigInt(seconds), nanos: Math.round((ms - seconds * 1000) * 1e6) };
+  const seconds = Math.floor(Math.max(0, ms) / 1000);
+  const nanos = Math.min(Math.round((Math.max(0, ms) - seconds * 1000) * 1e6), 999_999_999);
+  return { seconds: BigInt(seconds), nanos };
 }
 
 export function toTimestamp(ms: number | null): message.Timestamp | null {

@@ -1,0 +1,96 @@
+import type { Protocol } from '../config/desired.js';
+import { toDuration, toTimestamp } from '../config/write.js';
+import type { Input } from './codec.js';
+import type * as message from './generated/messages.generated.js';
+import type * as port from './port.js';
+
+/** From the agent's plain types to messages. */
+
+const protocols = { tcp: 'TCP', udp: 'UDP' } as const;
+const healthStates = {
+  healthy: 'HEALTHY',
+  unhealthy: 'UNHEALTHY',
+  unknown: 'UNKNOWN',
+  unchecked: 'UNCHECKED',
+} as const;
+const sessionStates = { young: 'YOUNG', established: 'ESTABLISHED', closing: 'CLOSING' } as const;
+
+export function protocolName(protocol: Protocol): 'TCP' | 'UDP' {
+  return protocols[protocol];
+}
+
+export function toStatus(from: port.Status): Input<message.Status> {
+  const { node, reconciliation } = from;
+  return {
+    node: { ...node, startedAt: toTimestamp(node.startedAtMs) },
+    configVersion: from.configVersion,
+    configAppliedAt: toTimestamp(from.configAppliedAtMs),
+    sessionTable: toSessionTable(from.sessionTable),
+    listeners: from.listeners.map(toListenerStatus),
+    reasons: from.reasons.map(toReason),
+    reconciliation: { ...reconciliation, lastAt: toTimestamp(reconciliation.lastAtMs) },
+    problems: from.problems,
+  };
+}
+
+function toSessionTable({ events, ...from }: port.SessionTableStatus): Input<message.SessionTable> {
+  return {
+    slots: from.slots,
+    young: from.young,
+    established: from.established,
+    closing: from.closing,
+    countedAt: toTimestamp(from.countedAtMs),
+    inserted: events.inserted,
+    moved: events.moved,
+    reusedExpired: events.reused_expired,
+    evictedClosing: events.evicted_closing,
+    evictedYoung: events.evicted_young,
+    evictedOld: events.evicted_old,
+    notTracked: events.not_tracked,
+    reselected: events.reselected,
+  };
+}
+
+function toListenerStatus(from: port.ListenerStatus): Input<message.ListenerStatus> {
+  return { ...from, protocol: protocols[from.protocol], backends: from.backends.map(toBackendStatus) };
+}
+
+function toBackendStatus(from: port.BackendStatus): Input<message.BackendStatus> {
+  return {
+    ...from,
+    health: healthStates[from.health],
+    since: toTimestamp(from.sinceMs),
+    lastCheckDuration: from.lastCheckUs === null ? null : toDuration(from.lastCheckUs / 1000),
+    history: from.history.map((change) => ({
+      at: toTimestamp(change.atMs),
+      from: healthStates[change.from],
+      to: healthStates[change.to],
+      reason: change.reason,
+    })),
+  };
+}
+
+function toReason({ lastSample, ...from }: port.ReasonStatus): Input<message.ReasonCount> {
+  return { ...from, lastSample: lastSample === null ? null : { ...lastSample, at: toTimestamp(lastSample.atMs) } };
+}
+
+export function toSession(from: port.Session): Input<message.Session> {
+  return {
+    ...from,
+    protocol: protocols[from.protocol],
+    state: sessionStates[from.state],
+    age: toDuration(from.ageMs),
+    idle: toDuration(from.idleMs),
+    expiresIn: toDuration(from.expiresInMs),
+  };
+}
+
+export function toExplanation(from: port.Explanation): Input<message.Explanation> {
+  return {
+    ...from,
+    session: from.session === null ? null : toSession(from.session),
+    chosenBy: from.chosenBy ?? '',
+    maglevSlot: from.maglevSlot ?? 0,
+    forwarding: from.forwarding ?? 'FORWARDING_UNSPECIFIED',
+  };
+}

@@ -1,0 +1,27 @@
+import type { Handlers } from './implement.js';
+import { latest } from './latest.js';
+import { toStatus } from './messages.js';
+import type { NodePort, StatusPort } from './port.js';
+
+/** At most ten a second. */
+const minIntervalMs = 100;
+
+export function statusService(status: StatusPort): Handlers<'StatusService'> {
+  return {
+    get: ({ summary }) => toStatus(status.get({ summary })),
+    watch: ({ summary }, signal) =>
+      latest(() => toStatus(status.get({ summary })), {
+        subscribe: (onChange) => status.watch(onChange),
+        minIntervalMs,
+        signal,
+      }),
+  };
+}
+
+export function nodeService(node: NodePort): Handlers<'NodeService'> {
+  return {
+    getVersion: () => node.version(),
+    reconcile: () => node.reconcile(),
+    detach: () => node.detach(),
+  };
+}
