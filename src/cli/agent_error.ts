@@ -7,7 +7,7 @@ import { counted } from './format/units.js';
 export function describeAgentError(error: SpillwayError, call: { target: string; timeoutMs: number }): CommandError {
   const { code, message } = error;
   const options = { code, violations: error.violations, cause: error };
-  if (code === 'UNAVAILABLE' && isConnectionFailure(message)) {
+  if (code === 'UNAVAILABLE' && error.details.info === null && isConnectionFailure(message)) {
     const { reason, remedy } = connectionFailure(message);
     return new CommandError(`cannot reach the agent at ${call.target}: ${reason}`, { ...options, hint: remedy });
   }

@@ -1,13 +1,14 @@
 import { Counter, collectDefaultMetrics, Histogram, Registry } from 'prom-client';
 
-/** One finished call. Streams count when they end; their time is not observed, it says nothing about the agent. */
+/** One finished call, as the API server reports it. */
 export interface GrpcCall {
-  /** "spillway.v1.ConfigService/Apply" */
+  /** "ConfigService" */
+  readonly service: string;
+  /** "Apply" */
   readonly method: string;
   /** "OK", "INVALID_ARGUMENT" */
   readonly code: string;
   readonly durationMs: number;
-  readonly streaming?: boolean;
 }
 
 export interface ApplyRun {
@@ -36,13 +37,13 @@ export class AgentSeries {
   private readonly grpcCalls = new Counter({
     name: 'spillway_grpc_requests_total',
     help: 'gRPC calls finished.',
-    labelNames: ['method', 'code'],
+    labelNames: ['service', 'method', 'code'],
     registers: [this.registry],
   });
   private readonly grpcDuration = new Histogram({
     name: 'spillway_grpc_request_duration_seconds',
     help: 'Time to answer unary gRPC calls.',
-    labelNames: ['method', 'code'],
+    labelNames: ['service', 'method', 'code'],
     buckets: [0.001, 0.005, 0.02, 0.1, 0.5, 2, 10],
     registers: [this.registry],
   });
@@ -75,9 +76,10 @@ export class AgentSeries {
   }
 
   onGrpcCall(call: GrpcCall): void {
-    const labels = { method: call.method, code: call.code };
+    const labels = { service: call.service, method: call.method, code: call.code };
     this.grpcCalls.inc(labels);
-    if (!call.streaming) this.grpcDuration.observe(labels, call.durationMs / 1000);
+    // A stream lasts as long as its client listens: its time says nothing about the agent.
+    if (call.method !== 'Watch') this.grpcDuration.observe(labels, call.durationMs / 1000);
   }
 
   onApply(run: ApplyRun): void {

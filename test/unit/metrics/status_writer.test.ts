@@ -101,7 +101,7 @@ test('promtool finds nothing wrong with a whole scrape', async (t) => {
 
 async function exposition(): Promise<string> {
   const metrics = createMetrics({ status: () => status([listener('https', [backend('a')]), listener('none', [])]) });
-  metrics.onGrpcCall({ method: 'spillway.v1.ConfigService/Apply', code: 'OK', durationMs: 3 });
+  metrics.onGrpcCall({ service: 'ConfigService', method: 'Apply', code: 'OK', durationMs: 3 });
   metrics.onApply({ result: 'changed', durationMs: 12 });
   metrics.onReconcile({ result: 'clean', durationMs: 1 });
   metrics.onHealthCheck({ kind: 'tcp', success: true, durationMs: 0.4 });
