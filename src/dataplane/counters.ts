@@ -1,0 +1,56 @@
+import * as abi from '../abi/abi.generated.js';
+import type { BpfMap } from './addon.js';
+
+export interface TrafficCount {
+  readonly packets: bigint;
+  readonly bytes: bigint;
+  readonly sessions: bigint;
+  readonly noSession: bigint;
+}
+
+export const noTraffic: TrafficCount = { packets: 0n, bytes: 0n, sessions: 0n, noSession: 0n };
+
+const TRAFFIC_WORDS = abi.trafficSize / 8;
+const REASONS = abi.Reason.REASON_COUNT;
+const TABLE_EVENTS = abi.TableEvent.TABLE_EVENT_COUNT;
+
+/** Sums of the per-CPU counters. They count since the maps were made and never go back while the number is taken. */
+export class Counters {
+  constructor(private readonly maps: { svc_counters: BpfMap; be_counters: BpfMap; counters: BpfMap }) {}
+
+  /** Index = id; `highest` bounds what is read. */
+  services(highest: number): (id: number) => TrafficCount {
+    return reader(this.maps.svc_counters, highest);
+  }
+
+  backends(highest: number): (id: number) => TrafficCount {
+    return reader(this.maps.be_counters, highest);
+  }
+
+  global(): { reasons: readonly bigint[]; table: readonly bigint[] } {
+    const words = this.maps.counters.sumRange(0, 1);
+    return {
+      reasons: Array.from(words.subarray(0, REASONS)),
+      table: Array.from(words.subarray(REASONS, REASONS + TABLE_EVENTS)),
+    };
+  }
+
+  /** A number given out again starts from zero. */
+  resetBackend(id: number): void {
+    this.maps.be_counters.update(new Uint8Array(Uint32Array.of(id).buffer), new Uint8Array(this.maps.be_counters.valueBytes));
+  }
+
+  resetService(id: number): void {
+    this.maps.svc_counters.update(new Uint8Array(Uint32Array.of(id).buffer), new Uint8Array(this.maps.svc_counters.valueBytes));
+  }
+}
+
+function reader(map: BpfMap, highest: number): (id: number) => TrafficCount {
+  const count = Math.min(map.info.maxEntries, highest + 1);
+  const words = map.sumRange(0, count);
+  return (id) => {
+    if (id >= count) return noTraffic;
+    const at = id * TRAFFIC_WORDS;
+    return { packets: words[at]!, bytes: words[at + 1]!, sessions: words[at + 2]!, noSession: words[at + 3]! };
+  };
+}

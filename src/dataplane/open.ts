@@ -1,0 +1,141 @@
+import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
+import * as abi from '../abi/abi.generated.js';
+import { UnavailableError } from '../base/errors.js';
+import { type BpfMap, BpfObject, type BpfProgram, isBpffs, mountBpffs, possibleCpus } from './addon.js';
+import { kernelName, LayoutError, layoutVersion, type MapName, mapNames, openPinnedMaps, type Pins } from './layout.js';
+
+export interface Sizes {
+  readonly sessions: number;
+  readonly services: number;
+  readonly backends: number;
+  readonly pools: number;
+  readonly vips: number;
+}
+
+export interface OpenOptions {
+  readonly pins: Pins;
+  readonly bpffs: string;
+  readonly objectFile: string;
+  readonly sizes: Sizes;
+  /** Frames may not be linear (MTU above what one page holds). */
+  readonly frags: boolean;
+}
+
+export interface OpenedMaps {
+  readonly maps: Readonly<Record<MapName, BpfMap>>;
+  readonly program: BpfProgram;
+  /** The maps were there already: sessions and control state are those of the agent before. */
+  readonly adopted: boolean;
+  /** What the configuration asks for and the adopted maps do not have. */
+  readonly differences: readonly string[];
+}
+
+/** Pools that change at once each need a table beside the one in use. */
+const SPARE_TABLES = 64;
+/** Two choices of four slots and moving entries hold to 80 % with no live session evicted: see bpf/README.md. */
+const MAX_LOAD = 0.8;
+
+export function bucketsFor(sessions: number): number {
+  return Math.max(2, 2 ** Math.ceil(Math.log2(sessions / MAX_LOAD / 4)));
+}
+
+export function mapSizes(sizes: Sizes): Record<MapName, number> {
+  const buckets = bucketsFor(sizes.sessions);
+  return {
+    settings: 1,
+    vip_filter: 1,
+    vips: sizes.services + sizes.vips,
+    services: sizes.services + 1,
+    pools: sizes.pools + 1,
+    maglev: sizes.pools + Math.max(SPARE_TABLES, sizes.pools >> 3),
+    backends: sizes.backends + 1,
+    sessions: buckets,
+    details: buckets * 4,
+    svc_counters: sizes.services + 1,
+    be_counters: sizes.backends + 1,
+    counters: 1,
+    events: 256 * 1024,
+  };
+}
+
+/** Takes over the pinned maps, makes those that are missing, and loads a fresh program on them. Attaches nothing. */
+export function openMaps(options: OpenOptions): OpenedMaps {
+  ensureBpffs(options.bpffs);
+  const { pins } = options;
+  for (const directory of [pins.map, pins.prog, pins.link]) mkdirSync(directory, { recursive: true });
+  const pinned = openPinnedMaps(pins);
+  const adopted = pinned.size === mapNames.length;
+  if (pinned.size > 0 && !adopted) {
+    /* A start that was cut short: nothing was attached yet, or the detach was. */
+    for (const [name, map] of pinned) {
+      map.close();
+      rmSync(`${pins.map}/${name}`);
+    }
+    pinned.clear();
+  }
+  const wanted = mapSizes(options.sizes);
+  const sizes = adopted
+    ? (Object.fromEntries(mapNames.map((name) => [name, pinned.get(name)!.info.maxEntries])) as Record<MapName, number>)
+    : wanted;
+  const object = load(options, sizes, adopted);
+  const maps = Object.fromEntries(mapNames.map((name) => [name, object.map(kernelName(name))])) as Record<MapName, BpfMap>;
+  if (!adopted) for (const name of mapNames) maps[name].pin(`${pins.map}/${name}`);
+  const program = object.program('lb');
+  object.close();
+  for (const map of pinned.values()) map.close();
+  return { maps, program, adopted, differences: adopted ? sizeDifferences(sizes, wanted) : [] };
+}
+
+function load(options: OpenOptions, sizes: Record<MapName, number>, adopted: boolean): BpfObject {
+  const rodata = new Uint8Array(abi.lbConfigSize);
+  abi.writeLbConfig(new DataView(rodata.buffer), 0, { bucketMask: sizes.sessions - 1, frags: options.frags ? 1 : 0 });
+  const names = mapNames.map((name) => [kernelName(name), name] as const);
+  return BpfObject.load(options.objectFile, {
+    rodata: { config: rodata },
+    maxEntries: Object.fromEntries(names.map(([kernel, name]) => [kernel, sizes[name]])),
+    reuse: adopted ? Object.fromEntries(names.map(([kernel, name]) => [kernel, `${options.pins.map}/${name}`])) : {},
+    frags: options.frags,
+  });
+}
+
+function sizeDifferences(have: Record<MapName, number>, want: Record<MapName, number>): string[] {
+  const settings: readonly (readonly [MapName, string])[] = [
+    ['sessions', 'limits.sessions'],
+    ['services', 'limits.services'],
+    ['backends', 'limits.backends'],
+    ['pools', 'limits.backendGroups'],
+  ];
+  return settings
+    .filter(([name]) => have[name] !== want[name])
+    .map(
+      ([name, setting]) =>
+        `${setting} asks for a table of ${want[name]}, the pinned one has ${have[name]}: it takes effect after a detach`,
+    );
+}
+
+/** The new program takes the old one's place in prog/lb in one step, so that the pin is never absent. */
+export function pinProgram(program: BpfProgram, pins: Pins): void {
+  const fresh = `${pins.prog}/lb.new`;
+  if (existsSync(fresh)) rmSync(fresh);
+  program.pin(fresh);
+  renameSync(fresh, `${pins.prog}/lb`);
+}
+
+function ensureBpffs(root: string): void {
+  if (existsSync(root) && isBpffs(root)) return;
+  try {
+    mkdirSync(root, { recursive: true });
+    mountBpffs(root);
+  } catch (error) {
+    throw new UnavailableError(`no bpffs at ${root}: mount one (mount -t bpf bpf ${root}), as root`, { cause: error });
+  }
+}
+
+export function checkSettingsLayout(settings: abi.Settings, path: string): void {
+  if (settings.layout === layoutVersion || settings.layout === 0) return;
+  throw new LayoutError(`${path} says layout ${settings.layout}, this agent knows ${layoutVersion}`);
+}
+
+export function possibleCpuCount(): number {
+  return possibleCpus();
+}

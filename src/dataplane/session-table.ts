@@ -1,0 +1,139 @@
+import * as abi from '../abi/abi.generated.js';
+import { bytesToIp, type Ip } from '../base/ip.js';
+import { bucketsOf } from '../compile/fingerprint.js';
+import { clearSlot, sweepSessions, type BpfMap, type SweepResult } from './addon.js';
+import { tickMask } from './clock.js';
+
+/** A session as the table holds it. */
+export interface SessionEntry {
+  readonly slot: number;
+  readonly tag: bigint;
+  readonly backend: number;
+  readonly service: number;
+  readonly state: number;
+  readonly idleTicks: number;
+  /** null: the cold entry belongs to another flow (it is being written). */
+  readonly detail: SessionDetailEntry | null;
+}
+
+export interface SessionDetailEntry {
+  readonly client: Ip;
+  readonly clientPort: number;
+  readonly protocol: number;
+  readonly ageTicks: number;
+}
+
+const WORDS_PER_SLOT = abi.sessionSlotSize / 4;
+
+/** The session table, read in place: user space maps the memory that the data path works on. */
+export class SessionTable {
+  readonly slots: number;
+  readonly #buffer: ArrayBuffer;
+  readonly #words: Uint32Array;
+  readonly #details: DataView;
+  readonly #clock: { now(): number };
+
+  constructor(sessions: BpfMap, details: BpfMap, clock: { now(): number }) {
+    this.#buffer = sessions.mmap();
+    this.#words = new Uint32Array(this.#buffer);
+    this.#details = new DataView(details.mmap());
+    this.slots = sessions.info.maxEntries * 4;
+    this.#clock = clock;
+  }
+
+  get bucketMask(): number {
+    return this.slots / 4 - 1;
+  }
+
+  /** Does the slot hold a finished entry of this service and backend (null: any)? Cheap: two words. */
+  entryAt(slot: number, now = this.#clock.now()): SessionEntry | null {
+    const at = slot * WORDS_PER_SLOT;
+    const low = this.#words[at + 2]!;
+    const high = this.#words[at + 3]!;
+    if (low === 0 && high === 0) return null;
+    const tagHigh = this.#words[at + 1]!;
+    const tag = (BigInt(tagHigh) << 32n) | BigInt(this.#words[at]!);
+    return {
+      slot,
+      tag,
+      backend: low & 0xffff,
+      service: low >>> 16,
+      state: (high >>> 24) & 0xf,
+      idleTicks: idleTicks(now, high & tickMask),
+      detail: this.#detailAt(slot, tagHigh, now),
+    };
+  }
+
+  #detailAt(slot: number, tagHigh: number, now: number): SessionDetailEntry | null {
+    const at = slot * abi.sessionDetailSize;
+    if (this.#details.getUint32(at + abi.sessionDetailOffset.tagCheck, true) !== tagHigh) return null;
+    const detail = abi.readSessionDetail(this.#details, at);
+    return {
+      client: bytesToIp(detail.client),
+      clientPort: detail.clientPort,
+      protocol: detail.protocol,
+      ageTicks: idleTicks(now, detail.createdTick),
+    };
+  }
+
+  /**
+   * Entries from `cursor` on that `wanted` takes (service, backend, state: before anything is decoded), at most `limit`
+   * of them and at most `maxSlots` slots looked at. `next` null: the end.
+   */
+  scan(
+    cursor: number,
+    wanted: (service: number, backend: number, state: number) => boolean,
+    options: { limit: number; maxSlots: number; keep?: (entry: SessionEntry) => boolean },
+  ): { entries: SessionEntry[]; next: number | null } {
+    const now = this.#clock.now();
+    const entries: SessionEntry[] = [];
+    const end = Math.min(this.slots, cursor + options.maxSlots);
+    let slot = cursor;
+    for (; slot < end && entries.length < options.limit; slot++) {
+      const at = slot * WORDS_PER_SLOT;
+      const low = this.#words[at + 2]!;
+      const high = this.#words[at + 3]!;
+      if ((low === 0 && high === 0) || !wanted(low >>> 16, low & 0xffff, (high >>> 24) & 0xf)) continue;
+      const entry = this.entryAt(slot, now);
+      if (entry && (options.keep?.(entry) ?? true)) entries.push(entry);
+    }
+    return { entries, next: slot >= this.slots ? null : slot };
+  }
+
+  find(tag: bigint): SessionEntry | null {
+    const [first, second] = bucketsOf(tag, this.bucketMask);
+    for (const bucket of [first, second]) {
+      for (let i = 0; i < 4; i++) {
+        const entry = this.entryAt(bucket * 4 + i);
+        if (entry?.tag === tag) return entry;
+      }
+    }
+    return null;
+  }
+
+  clear(entry: { slot: number; tag: bigint }): boolean {
+    return clearSlot(this.#buffer, entry.slot, entry.tag);
+  }
+
+  /** Counts, expires and purges on a thread of the pool. timeouts: [service * 4 + state] in ticks, 0 = service gone. */
+  sweep(options: {
+    timeouts: Uint16Array;
+    purgeBackends?: Uint8Array | null;
+    purgeServices?: Uint8Array | null;
+  }): Promise<SweepResult> {
+    return sweepSessions({
+      sessions: this.#buffer,
+      nowTick: this.#clock.now(),
+      timeouts: options.timeouts,
+      expire: true,
+      purgeBackends: options.purgeBackends ?? null,
+      purgeServices: options.purgeServices ?? null,
+    });
+  }
+}
+
+/** As session_idle in bpf/session.h: what was seen "in the future" was seen now. */
+export function idleTicks(now: number, seen: number): number {
+  const idle = (now - seen) & tickMask;
+  return idle >= tickMask - 0xffff ? 0 : idle;
+}

@@ -1,0 +1,63 @@
+import { createHash, randomBytes } from 'node:crypto';
+import * as abi from '../abi/abi.generated.js';
+import type { FlowKey } from '../compile/fingerprint.js';
+import type { BpfMap } from './addon.js';
+import { layoutVersion } from './layout.js';
+
+const KEY_WORDS = 12;
+const MAX_MACS = 8;
+const zeroKey = new Uint8Array(4);
+
+/** The keys of fingerprints and Maglev choices, from the secret that the nodes of a cluster share. */
+export function deriveKey(secret: Uint8Array | null): FlowKey {
+  const material = Buffer.alloc(64);
+  const seed = secret ?? randomBytes(32);
+  createHash('sha512').update('spillway flow key v1\0').update(seed).digest().copy(material);
+  const words = Array.from({ length: KEY_WORDS }, (_, i) => material.readUInt32LE(i * 4));
+  return { words, finish: [material.readBigUInt64LE(48), material.readBigUInt64LE(56)] };
+}
+
+export function macBits(mac: Uint8Array): bigint {
+  return mac.reduceRight((bits, byte) => (bits << 8n) | BigInt(byte), 0n);
+}
+
+export class SettingsMap {
+  constructor(private readonly map: BpfMap) {}
+
+  read(): abi.Settings {
+    const bytes = this.map.lookup(zeroKey)!;
+    return abi.readSettings(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), 0);
+  }
+
+  write(settings: abi.Settings): void {
+    const bytes = new Uint8Array(abi.settingsSize);
+    abi.writeSettings(new DataView(bytes.buffer), 0, settings);
+    this.map.update(zeroKey, bytes);
+  }
+
+  flowKey(): FlowKey {
+    const { key, finishKey } = this.read();
+    return { words: key, finish: finishKey };
+  }
+
+  setMacs(macs: readonly Uint8Array[]): void {
+    const unique = [...new Set(macs.map(macBits))].slice(0, MAX_MACS);
+    const padded = Array.from({ length: MAX_MACS }, (_, i) => unique[i] ?? 0n);
+    this.write({ ...this.read(), macs: padded });
+  }
+}
+
+/** Settings for fresh maps. */
+export function freshSettings(key: FlowKey, clock: { hz: number; shift: number }, nodeId: number): abi.Settings {
+  return {
+    layout: layoutVersion,
+    nodeId,
+    macs: Array.from({ length: MAX_MACS }, () => 0n),
+    key: key.words,
+    finishKey: key.finish,
+    hz: clock.hz,
+    tickShift: clock.shift,
+    configVersion: 0n,
+    configDigest: 0n,
+  };
+}

@@ -1,0 +1,247 @@
+import * as abi from '../abi/abi.generated.js';
+import { bytesToIp, ipToBytes } from '../base/ip.js';
+import type { TableOp } from '../compile/ops.js';
+import { fillMaglev, maglevSlots } from '../compile/maglev.js';
+import { type PoolRow, type Tables, type VipRow, vipKeyText } from '../compile/tables.js';
+import { buildVipFilter } from '../compile/vip-filter.js';
+import type { BpfMap } from './addon.js';
+import { tickMask } from './clock.js';
+
+/** How long the table before a swap serves handshakes that began with it: a SYN's retransmissions fit in. */
+export const HANDOVER_MS = 10_000;
+
+export interface ControlMaps {
+  readonly vips: BpfMap;
+  readonly vip_filter: BpfMap;
+  readonly services: BpfMap;
+  readonly pools: BpfMap;
+  readonly maglev: BpfMap;
+  readonly backends: BpfMap;
+}
+
+function keyOf(id: number): Uint8Array {
+  return new Uint8Array(Uint32Array.of(id).buffer);
+}
+
+function encode<Row>(size: number, write: (view: DataView, at: number, row: Row) => void, row: Row): Uint8Array {
+  const bytes = new Uint8Array(size);
+  write(new DataView(bytes.buffer), 0, row);
+  return bytes;
+}
+
+/**
+ * Rows of an array map, with a shadow of what was written last: a row that still has those bytes is given back as the
+ * very object that was written, so that comparing tables costs a reference.
+ */
+class RowMap<Row> {
+  readonly #shadow: Uint8Array;
+  readonly #rows: (Row | undefined)[] = [];
+
+  constructor(
+    readonly map: BpfMap,
+    private readonly size: number,
+    private readonly readRow: (view: DataView, at: number) => Row,
+    private readonly writeRow: (view: DataView, at: number, row: Row) => void,
+    private readonly inUse: (row: Row) => boolean,
+  ) {
+    this.#shadow = new Uint8Array(map.info.maxEntries * size);
+  }
+
+  read(): Map<number, Row> {
+    const count = this.map.info.maxEntries;
+    const bytes = this.map.readRange(0, count);
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    const found = new Map<number, Row>();
+    const kernel = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    for (let id = 0; id < count; id++) {
+      const at = id * this.size;
+      const known = this.#rows[id];
+      if (known !== undefined && kernel.compare(this.#shadow, at, at + this.size, at, at + this.size) === 0) {
+        found.set(id, known);
+        continue;
+      }
+      if (isZero(kernel, at, this.size)) continue;
+      const row = this.readRow(view, at);
+      if (this.inUse(row)) found.set(id, row);
+    }
+    return found;
+  }
+
+  write(entries: readonly (readonly [number, Row])[]): void {
+    const keys = new Uint32Array(entries.length);
+    const values = new Uint8Array(entries.length * this.size);
+    const view = new DataView(values.buffer);
+    entries.forEach(([id, row], i) => {
+      keys[i] = id;
+      this.writeRow(view, i * this.size, row);
+      this.#shadow.set(values.subarray(i * this.size, (i + 1) * this.size), id * this.size);
+      this.#rows[id] = row;
+    });
+    if (entries.length === 1) this.map.update(new Uint8Array(keys.buffer), values);
+    else this.map.updateBatch(new Uint8Array(keys.buffer), values, entries.length);
+  }
+
+  clear(id: number): void {
+    this.map.update(keyOf(id), new Uint8Array(this.size));
+    this.#rows[id] = undefined;
+  }
+}
+
+function isZero(bytes: Buffer, at: number, size: number): boolean {
+  for (let i = at; i < at + size; i++) if (bytes[i] !== 0) return false;
+  return true;
+}
+
+/** Reads the control maps, and performs the steps of a plan on them. The one interpreter of TableOp. */
+export class ControlTables {
+  readonly #services: RowMap<abi.Service>;
+  readonly #pools: RowMap<abi.Pool>;
+  readonly #backends: RowMap<abi.Backend>;
+
+  constructor(
+    private readonly maps: ControlMaps,
+    private readonly clock: { now(): number; readonly tickMs: number },
+  ) {
+    const inUse = (row: { flags: number }): boolean => (row.flags & 1) !== 0;
+    this.#services = new RowMap(maps.services, abi.serviceSize, abi.readService, abi.writeService, inUse);
+    this.#pools = new RowMap(maps.pools, abi.poolSize, abi.readPool, abi.writePool, inUse);
+    this.#backends = new RowMap(maps.backends, abi.backendSize, abi.readBackend, abi.writeBackend, inUse);
+  }
+
+  get tableCount(): number {
+    return this.maps.maglev.info.maxEntries;
+  }
+
+  read(): Tables {
+    const pools = new Map<number, PoolRow>();
+    for (const [id, placed] of this.#pools.read()) {
+      pools.set(id, { identity: placed.identity, recipe: placed.recipe, members: [], placed });
+    }
+    return { vips: this.#readVips(), services: this.#services.read(), pools, backends: this.#backends.read() };
+  }
+
+  #readVips(): Map<string, VipRow> {
+    const { count, keys, values } = this.maps.vips.entries();
+    const keyView = new DataView(keys.buffer, keys.byteOffset, keys.byteLength);
+    const valueView = new DataView(values.buffer, values.byteOffset, values.byteLength);
+    const vips = new Map<string, VipRow>();
+    for (let i = 0; i < count; i++) {
+      const { address, port, protocol } = abi.readVipKey(keyView, i * abi.vipKeySize);
+      const { service } = abi.readVipValue(valueView, i * abi.vipValueSize);
+      const row = { address: bytesToIp(address), port, protocol, service };
+      vips.set(vipKeyText(row), row);
+    }
+    return vips;
+  }
+
+  /** Does the VIP filter hold a bit for each of these, and no other? */
+  filterMatches(addresses: Iterable<string>): boolean {
+    const held = this.maps.vip_filter.lookup(keyOf(0));
+    return held !== null && Buffer.compare(held, buildVipFilter(addresses)) === 0;
+  }
+
+  /** Slots of a table as the kernel has them. */
+  readTable(table: number): Uint16Array {
+    const bytes = this.maps.maglev.lookup(keyOf(table));
+    if (!bytes) throw new Error(`no Maglev table ${table}`);
+    return new Uint16Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + maglevSlots * 2));
+  }
+
+  tableMatches(table: number, members: PoolRow['members']): boolean {
+    return Buffer.compare(new Uint8Array(this.readTable(table).buffer), new Uint8Array(fillMaglev(members).buffer)) === 0;
+  }
+
+  /** In order; runs of the same step go to the kernel as one batch. `onStep` between batches lets others have a turn. */
+  async apply(ops: readonly TableOp[], onStep: (done: number) => Promise<void> = async () => {}): Promise<void> {
+    for (let i = 0; i < ops.length; ) {
+      const run = runOf(ops, i);
+      this.#perform(run);
+      i += run.length;
+      await onStep(i);
+    }
+  }
+
+  #perform(run: readonly TableOp[]): void {
+    const op = run[0]!;
+    switch (op.op) {
+      case 'write-backend':
+      case 'retire-backend':
+        this.#backends.write(run.map((step) => [(step as typeof op).id, (step as typeof op).row] as const));
+        break;
+      case 'write-service':
+        this.#services.write(run.map((step) => [(step as typeof op).id, (step as typeof op).row] as const));
+        break;
+      case 'fill-table': {
+        const bytes = new Uint8Array(abi.maglevTableSize);
+        fillMaglev(op.members, new Uint16Array(bytes.buffer, 0, maglevSlots));
+        this.maps.maglev.update(keyOf(op.table), bytes);
+        break;
+      }
+      case 'swap-table':
+        this.#pools.write([[op.pool, placedPool(op, this.#handoverEnd())]]);
+        break;
+      case 'end-handover': {
+        const now = this.#pools.read().get(op.pool);
+        if (now) this.#pools.write([[op.pool, { ...now, previousTable: now.table }]]);
+        break;
+      }
+      case 'clear-pool':
+        this.#pools.clear(op.pool);
+        break;
+      case 'clear-service':
+        this.#services.clear(op.id);
+        break;
+      case 'write-filter':
+        this.maps.vip_filter.update(keyOf(0), buildVipFilter(op.addresses));
+        break;
+      case 'add-vip':
+        this.maps.vips.update(vipKeyBytes(op.row), keyOf(op.row.service));
+        break;
+      case 'remove-vip':
+        this.maps.vips.delete(vipKeyBytes(op.row));
+        break;
+    }
+  }
+
+  #handoverEnd(): number {
+    return (this.clock.now() + Math.ceil(HANDOVER_MS / this.clock.tickMs)) & tickMask;
+  }
+
+  poolRow(id: number): abi.Pool | undefined {
+    const bytes = this.maps.pools.lookup(keyOf(id));
+    return bytes ? abi.readPool(new DataView(bytes.buffer, bytes.byteOffset), 0) : undefined;
+  }
+
+  /** Frees the number of a retired backend: no session names it any more. */
+  freeBackend(id: number): void {
+    this.#backends.clear(id);
+  }
+}
+
+export function placedPool(
+  op: Extract<TableOp, { op: 'swap-table' }>,
+  handoverUntil: number,
+): abi.Pool {
+  return {
+    table: op.table,
+    previousTable: op.previousTable ?? op.table,
+    handoverUntil,
+    flags: abi.PoolFlags.POOL_IN_USE,
+    recipe: op.recipe,
+    identity: op.identity,
+  };
+}
+
+function vipKeyBytes({ address, port, protocol }: VipRow): Uint8Array {
+  return encode(abi.vipKeySize, abi.writeVipKey, { address: ipToBytes(address), port, protocol });
+}
+
+const batched = new Set(['write-backend', 'retire-backend', 'write-service']);
+
+function runOf(ops: readonly TableOp[], from: number): readonly TableOp[] {
+  const kind = ops[from]!.op;
+  if (!batched.has(kind)) return ops.slice(from, from + 1);
+  let end = from + 1;
+  while (end < ops.length && ops[end]!.op === kind) end++;
+  return ops.slice(from, end);
+}
