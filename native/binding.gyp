@@ -8,7 +8,11 @@
       'sweep_walk.cc', 'system.cc', 'tc.cc',
     ],
     'include_dirs': ["<!@(node -p \"require('node-addon-api').include_dir\")"],
-    'defines': ['NAPI_VERSION=9', 'NAPI_DISABLE_CPP_EXCEPTIONS', 'NODE_ADDON_API_DISABLE_DEPRECATED'],
+    'defines': [
+      'NAPI_VERSION=9', 'NAPI_DISABLE_CPP_EXCEPTIONS', 'NODE_ADDON_API_DISABLE_DEPRECATED',
+      # A worker that is terminated refuses JS exceptions: without this, throwing one there ends the process.
+      'NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS',
+    ],
     'libraries': ['-lbpf'],
     'cflags_cc!': ['-std=gnu++17', '-std=gnu++20'],
     'cflags_cc': [

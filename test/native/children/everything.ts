@@ -1,0 +1,50 @@
+/** Uses every object of the addon at once, closes none of them, and keeps events coming if asked to. */
+import { parentPort, workerData } from 'node:worker_threads';
+import { BpfObject, NetlinkSocket, Prober, RingReader, sweepSessions } from '../../../src/dataplane/addon.js';
+import { objectPath } from '../fixture.js';
+import { dumpLinks } from '../netlink-messages.js';
+import { LOOPBACK, request } from '../probe-fixture.js';
+
+const { keepAlive } = workerData as { keepAlive: boolean };
+const object = BpfObject.load(objectPath('sample'));
+const words = new Uint32Array(object.map('mapped').mmap());
+const program = object.program('emit');
+const frame = new Uint8Array(64).fill(100);
+
+let records = 0;
+const ring = new RingReader(object.map('events'), {}, (_, count) => {
+  records += count;
+});
+let datagrams = 0;
+const netlink = new NetlinkSocket([1], () => {
+  datagrams++;
+});
+let results = 0;
+const prober = new Prober((batch) => {
+  results += batch.length;
+});
+
+function stir(round: number): void {
+  program.testRun({ data: frame });
+  netlink.send(dumpLinks(round));
+  words[0] = round;
+  const sweep = { nowTick: 0, timeouts: new Uint16Array(4), expire: false, purgeBackends: null, purgeServices: null };
+  void sweepSessions({ ...sweep, sessions: new ArrayBuffer(1 << 20) });
+  // Nobody listens on port 1; the udp probe is under way when the worker is stopped.
+  prober.start([request(2 * round, 1)]);
+  if (keepAlive) prober.start([request(2 * round + 1, 9, { address: LOOPBACK, kind: 'udp', receive: 1 })]);
+}
+
+let round = 0;
+stir(round);
+if (keepAlive) {
+  const timer = setInterval(() => {
+    stir(++round);
+    if (records > 0 && datagrams > 0 && results > 0 && round === 5) parentPort?.postMessage(records);
+    else if (round === 5) round--;
+  }, 1);
+  parentPort?.on('message', () => parentPort?.postMessage(records));
+  timer.ref();
+}
+// In use until the end: collected owners would stop their threads before.
+process.on('exit', () => [ring, netlink, prober, object].length);
