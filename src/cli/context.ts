@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { CallOptions, SpillwayClient } from '../api/client.js';
 import { describeAgentError } from './agent_error.js';
 import { CommandError, UsageError } from './errors.js';
@@ -5,6 +6,8 @@ import { formatJson } from './format/json.js';
 import type { GlobalOptions } from './globals.js';
 import { type Io, write } from './io.js';
 import { Progress } from './progress.js';
+
+const retryMs = 500;
 
 /** What a command works with: its process, the global options, the agent. */
 export class Context {
@@ -63,11 +66,30 @@ export class Context {
     }
   }
 
+  /**
+   * Runs what watches, again and again while the agent is away: an upgrade in the middle must not end a watch. Before
+   * the first answer (`begun`) an agent that is not there is a failure like any other.
+   */
+  async outlivingRestarts(begun: () => boolean, run: () => Promise<void>): Promise<void> {
+    for (let away = false; ; away = true) {
+      try {
+        await run();
+        return;
+      } catch (caught) {
+        const error = await this.describe(caught);
+        if (!(error instanceof CommandError && error.code === 'UNAVAILABLE' && begun())) throw error;
+        if (!away) this.note(`${error.message}; trying again`);
+        await delay(retryMs);
+      }
+    }
+  }
+
   /** An error of the client in words for an operator; others as they are. */
   async describe(error: unknown): Promise<unknown> {
     const { SpillwayError } = await import('../api/client.js');
     if (!(error instanceof SpillwayError)) return error;
-    return describeAgentError(error, { target: this.globals.socket, timeoutMs: this.globals.timeoutMs });
+    const { socket, timeoutMs, tls } = this.globals;
+    return describeAgentError(error, { target: socket, timeoutMs, tls: tls !== null });
   }
 
   close(): void {

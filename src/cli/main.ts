@@ -2,6 +2,8 @@
 import { endQuietlyOnBrokenPipe, processIo } from './io.js';
 import { run } from './run.js';
 
+// Warnings of libraries to their authors are nothing for an operator.
+process.noDeprecation = true;
 const io = processIo();
 endQuietlyOnBrokenPipe(io.stdout);
 const code = await run(process.argv.slice(2), io);

@@ -1,5 +1,7 @@
 import type { Io } from './io.js';
 
+export const clearScreen = '\x1b[H\x1b[2J';
+
 /** Cuts a line with colours in it to so many visible characters. */
 export function cutLine(line: string, width: number): string {
   let visible = 0;

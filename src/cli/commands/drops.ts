@@ -5,6 +5,7 @@ import { jsonOf } from '../format/json.js';
 import { formatTime } from '../format/time.js';
 import { duration } from '../globals.js';
 import { type Rates, ratesBetween, type Sample, sample, samplePair } from '../rates.js';
+import { clearScreen } from '../screen.js';
 import { formatReasons } from '../views/drops.js';
 
 interface Options {
@@ -37,12 +38,18 @@ async function drops(context: Context, options: Options): Promise<void> {
   const show = await printer(context, options);
   let [before, after] = await samplePair(context, { summary, intervalMs: options.interval });
   await show(after, ratesBetween(before, after));
-  while (options.watch === true) {
-    await delay(options.interval);
-    before = after;
-    after = await sample(context, { summary });
-    await show(after, ratesBetween(before, after));
-  }
+  if (options.watch !== true) return;
+  await context.outlivingRestarts(
+    () => true,
+    async () => {
+      for (;;) {
+        await delay(options.interval);
+        before = after;
+        after = await sample(context, { summary });
+        await show(after, ratesBetween(before, after));
+      }
+    },
+  );
 }
 
 async function printer(context: Context, options: Options): Promise<(now: Sample, rates: Rates) => Promise<void>> {
@@ -59,7 +66,7 @@ async function printer(context: Context, options: Options): Promise<(now: Sample
   }
   return async ({ status }, rates) => {
     const nowMs = Date.now();
-    const head = options.watch !== true ? '' : stdout.isTTY === true ? '\x1b[H\x1b[2J' : `== ${formatTime(nowMs)}\n`;
+    const head = options.watch !== true ? '' : stdout.isTTY === true ? clearScreen : `== ${formatTime(nowMs)}\n`;
     const table = formatReasons(status.reasons, { rates, nowMs, paint, zero: options.zero ?? false });
     await context.print(`${head}${table === '' ? 'no packet was dropped or passed yet\n' : table}`);
   };

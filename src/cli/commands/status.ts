@@ -2,6 +2,7 @@ import { action, examples, type Register } from '../command.js';
 import type { Context } from '../context.js';
 import { jsonOf } from '../format/json.js';
 import { formatTime } from '../format/time.js';
+import { clearScreen } from '../screen.js';
 import { formatStatus } from '../views/status.js';
 
 interface Options {
@@ -22,28 +23,34 @@ export const registerStatus: Register = (program, io) => {
 };
 
 async function status(context: Context, options: Options): Promise<void> {
-  const summary = true;
-  if (options.watch !== true) {
-    const now = await context.call('status', (agent, call) => agent.status.get({ summary }, call));
-    if (context.json) await context.printJson((await jsonOf('spillway.v1.Status'))(now));
-    else await context.print(formatStatus(now, { nowMs: Date.now(), paint: context.io.paint }));
+  if (options.watch === true) {
+    await watch(context);
     return;
   }
+  const now = await context.call('status', (agent, call) => agent.status.get({ summary: true }, call));
+  if (context.json) await context.printJson((await jsonOf('spillway.v1.Status'))(now));
+  else await context.print(formatStatus(now, { nowMs: Date.now(), paint: context.io.paint }));
+}
+
+async function watch(context: Context): Promise<void> {
   const toJson = context.json ? await jsonOf('spillway.v1.Status') : null;
   const agent = await context.agent();
   const terminal = context.io.stdout.isTTY === true;
-  try {
-    for await (const now of agent.status.watch({ summary })) {
-      if (toJson !== null) {
-        await context.print(`${JSON.stringify(toJson(now))}\n`);
-        continue;
+  let seen = false;
+  await context.outlivingRestarts(
+    () => seen,
+    async () => {
+      for await (const now of agent.status.watch({ summary: true })) {
+        seen = true;
+        if (toJson !== null) {
+          await context.print(`${JSON.stringify(toJson(now))}\n`);
+          continue;
+        }
+        const nowMs = Date.now();
+        // On a terminal the picture is replaced; in a file each has its time above it.
+        const head = terminal ? clearScreen : `== ${formatTime(nowMs)}\n`;
+        await context.print(`${head}${formatStatus(now, { nowMs, paint: context.io.paint })}`);
       }
-      const nowMs = Date.now();
-      // On a terminal the picture is replaced; in a file each has its time above it.
-      const head = terminal ? '\x1b[H\x1b[2J' : `== ${formatTime(nowMs)}\n`;
-      await context.print(`${head}${formatStatus(now, { nowMs, paint: context.io.paint })}`);
-    }
-  } catch (error) {
-    throw await context.describe(error);
-  }
+    },
+  );
 }

@@ -1,10 +1,11 @@
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { createServer } from '../../../src/api/server.js';
 import { memoryAgent } from './memory_agent.js';
-import { spillway } from './spillway.js';
+import { spillway, startSpillway } from './spillway.js';
 
 const document = (port: number, weight = 100): string => `
 loadBalancers:
@@ -94,3 +95,51 @@ test('status, backends, explain, version and reconcile of the API server', async
   t.is((await spillway(['reconcile'], agent)).stdout, 'as it should be\n');
   t.is((await spillway(['detach', '--yes'], agent)).stdout, 'nothing was attached\n');
 });
+
+test('status --watch outlives a restart of the agent', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'spillway-cli-'));
+  const listen = { unix: join(folder, 'agent.sock'), tcp: null };
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+  const first = await createServer({ agent: memoryAgent(), listen });
+  const watching = startSpillway(['status', '--watch', '--json'], { socket: first.targets[0]! });
+  t.teardown(() => watching.kill());
+  await watching.lines(1);
+  await first.stop({ deadlineMs: 100 });
+  const second = await createServer({ agent: memoryAgent(), listen });
+  t.teardown(() => second.stop({ deadlineMs: 100 }));
+  await watching.lines(2);
+  t.regex(watching.stderr(), /trying again\n/);
+});
+
+test('TCP with mutual TLS: the three files, and words for what is missing', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'spillway-cli-'));
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+  const { ca, cert, key } = certificates(folder);
+  const tcp = { host: '127.0.0.1', port: 0, certificate: cert, key, clientCa: ca };
+  const server = await createServer({ agent: memoryAgent(), listen: { unix: null, tcp } });
+  t.teardown(() => server.stop({ deadlineMs: 100 }));
+  const socket = server.targets[0]!;
+  const good = await spillway(['status', '--tls-ca', ca, '--tls-cert', cert, '--tls-key', key], { socket });
+  t.is(good.code, 0, good.stderr);
+  const plain = await spillway(['status', '--timeout', '5s'], { socket });
+  t.is(plain.code, 1);
+  t.regex(plain.stderr, /--tls-ca/);
+});
+
+/** A CA of its own and a certificate for 127.0.0.1, used by both ends. */
+function certificates(folder: string): { ca: string; cert: string; key: string } {
+  const [ca, caKey, cert, key] = ['ca.pem', 'ca.key', 'cert.pem', 'cert.key'].map((name) => join(folder, name)) as [
+    string,
+    string,
+    string,
+    string,
+  ];
+  const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2'];
+  const openssl = (...args: string[]): void => void execFileSync('openssl', args, { stdio: 'pipe' });
+  openssl('req', '-x509', ...curve, '-subj', '/CN=test CA', '-keyout', caKey, '-out', ca);
+  openssl(
+    ...['req', '-x509', ...curve, '-subj', '/CN=lb1', '-addext', 'subjectAltName=IP:127.0.0.1'],
+    ...['-addext', 'basicConstraints=critical,CA:FALSE', '-CA', ca, '-CAkey', caKey, '-keyout', key, '-out', cert],
+  );
+  return { ca, cert, key };
+}

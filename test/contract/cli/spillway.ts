@@ -38,16 +38,43 @@ export function onTerminal(args: readonly string[], options: RunOptions = {}): P
   return runProgram('script', ['-qefc', command, '/dev/null'], options);
 }
 
+/** One that does not end by itself. */
+export function startSpillway(args: readonly string[], options: RunOptions = {}) {
+  const child = spawn(process.execPath, [mainPath, ...args], { env: environment(options) });
+  let stdout = '';
+  let stderr = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    stdout += text;
+  });
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text;
+  });
+  return {
+    stderr: () => stderr,
+    kill: () => child.kill(),
+    /** Waits for so many lines of standard output. */
+    async lines(count: number): Promise<void> {
+      const deadline = Date.now() + 20_000;
+      while (stdout.split('\n').length <= count) {
+        if (Date.now() > deadline) throw new Error(`no ${count} lines in time: ${stdout}${stderr}`);
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+    },
+  };
+}
+
+function environment(options: RunOptions): NodeJS.ProcessEnv {
+  return {
+    PATH: process.env['PATH'] ?? '',
+    TERM: 'xterm-256color',
+    SPILLWAY_SOCKET: options.socket ?? 'unix:/nonexistent/spillway.sock',
+    ...options.env,
+  };
+}
+
 function runProgram(program: string, args: readonly string[], options: RunOptions): Promise<Ended> {
   const startedAt = performance.now();
-  const child = spawn(program, args, {
-    env: {
-      PATH: process.env['PATH'] ?? '',
-      TERM: 'xterm-256color',
-      SPILLWAY_SOCKET: options.socket ?? 'unix:/nonexistent/spillway.sock',
-      ...options.env,
-    },
-  });
+  const child = spawn(program, args, { env: environment(options) });
   let stdout = '';
   let stderr = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
