@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import type { Register } from './command.js';
 import { registerApply } from './commands/apply.js';
+import { registerBackend } from './commands/backend.js';
 import { registerBackends } from './commands/backends.js';
 import { registerCompletion } from './commands/completion.js';
 import { registerDrain } from './commands/drain.js';
@@ -21,6 +22,7 @@ const groups: readonly (readonly [title: string, members: readonly Register[]])[
   ['Configuration:', [registerApply, registerGet, registerWeight, registerDrain]],
   ['What is:', [registerStatus, registerBackends, registerSessions, registerExplain, registerDrops, registerTop]],
   ['This node:', [registerReconcile, registerPurge, registerDetach]],
+  ['On a backend host:', [registerBackend]],
   ['Else:', [registerVersion, registerCompletion]],
 ];
 

@@ -16,14 +16,10 @@ export class Progress {
 
   constructor(
     private readonly stderr: NodeJS.WriteStream,
-    private text: string,
+    private readonly text: string,
   ) {
     this.timer = setInterval(() => this.show(), 500);
     this.timer.unref();
-  }
-
-  update(text: string): void {
-    this.text = text;
   }
 
   stop(): void {

@@ -1,6 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { messages } from '../api/client.js';
 import type { Context } from './context.js';
+import { formatDuration } from './format/time.js';
+import { Progress } from './progress.js';
 
 /** A status and when it came, in milliseconds of the monotonic clock. */
 export interface Sample {
@@ -34,7 +36,9 @@ export async function samplePair(
   options: { summary: boolean; intervalMs: number },
 ): Promise<readonly [Sample, Sample]> {
   const before = await sample(context, options);
+  const progress = new Progress(context.io.stderr, `measuring over ${formatDuration(options.intervalMs)}`);
   await delay(options.intervalMs);
+  progress.stop();
   return [before, await sample(context, options)];
 }
 

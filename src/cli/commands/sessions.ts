@@ -5,6 +5,7 @@ import { jsonOf } from '../format/json.js';
 import { TableWriter } from '../format/table.js';
 import { groupDigits } from '../format/units.js';
 import { integer } from '../globals.js';
+import { Progress } from '../progress.js';
 import { addFilterOptions, type FilterOptions, toFilter } from '../session_filter.js';
 import { sessionColumns, sessionRow } from '../views/sessions.js';
 
@@ -42,16 +43,20 @@ async function sessions(context: Context, options: Options): Promise<void> {
   const filter = toFilter(options);
   const limit = options.limit ?? (options.all === true || context.json ? Number.POSITIVE_INFINITY : tableLimit);
   const print = context.json ? await jsonPrinter(context) : tablePrinter(context);
+  // A rare session may be pages away: those come empty, one after the other.
+  const progress = new Progress(context.io.stderr, 'searching the session table');
   let printed = 0;
   let pageToken = '';
   do {
     const pageSize = Math.min(limit - printed, printed === 0 ? firstPage : page);
     const request = { filter, pageSize, pageToken };
     const answer = await context.call('sessions', (agent, call) => agent.sessions.list(request, call));
+    if (answer.sessions.length > 0) progress.stop();
     await print.page(answer.sessions);
     printed += answer.sessions.length;
     pageToken = answer.nextPageToken;
   } while (pageToken !== '' && printed < limit);
+  progress.stop();
   await print.end();
   if (context.json) return;
   if (printed === 0) context.note('no session matches');

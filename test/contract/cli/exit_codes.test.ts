@@ -44,6 +44,8 @@ const wrong: readonly (readonly [readonly string[], RegExp])[] = [
   [['status', '--timeout', 'soon'], /duration/],
   [['status', '--tls-ca', 'ca.pem'], /give all three/],
   [['status', 'surplus'], /too many arguments/],
+  [['backend', 'attach'], /--interface/],
+  [['backend', 'attach', '--interface', 'lo', '--from', 'x'], /address/],
 ];
 
 for (const [args, words] of wrong) {
@@ -113,7 +115,7 @@ test('what takes long is said on standard error', async (t) => {
   t.teardown(agent.close);
   const run = await spillway(['status', '--timeout', '3s'], agent);
   t.is(run.code, 1);
-  t.regex(run.stderr, /^waiting for unix:.*: status \(2s\)\n/);
+  t.regex(run.progress[0] ?? '', /^waiting for unix:.*: status \(\ds\)\n/);
 });
 
 test('with --json an error is an object on standard error', async (t) => {

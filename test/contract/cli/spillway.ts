@@ -7,7 +7,9 @@ export const mainPath = fileURLToPath(new URL('../../../src/cli/main.js', import
 export interface Ended {
   readonly code: number | null;
   readonly stdout: string;
+  /** Without progress: a slow machine may show some at any time. */
   readonly stderr: string;
+  readonly progress: readonly string[];
   readonly tookMs: number;
 }
 
@@ -72,6 +74,8 @@ function environment(options: RunOptions): NodeJS.ProcessEnv {
   };
 }
 
+const progressLine = /^(?:waiting for|searching|measuring) .*\(\d.*\)\n/gm;
+
 function runProgram(program: string, args: readonly string[], options: RunOptions): Promise<Ended> {
   const startedAt = performance.now();
   const child = spawn(program, args, { env: environment(options) });
@@ -88,6 +92,15 @@ function runProgram(program: string, args: readonly string[], options: RunOption
   else child.stdin.end(options.input);
   return new Promise((resolve, reject) => {
     child.on('error', reject);
-    child.on('close', (code) => resolve({ code, stdout, stderr, tookMs: performance.now() - startedAt }));
+    child.on('close', (code) => {
+      const tookMs = performance.now() - startedAt;
+      resolve({
+        code,
+        stdout,
+        stderr: stderr.replaceAll(progressLine, ''),
+        progress: stderr.match(progressLine) ?? [],
+        tookMs,
+      });
+    });
   });
 }
