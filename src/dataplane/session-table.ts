@@ -115,6 +115,13 @@ export class SessionTable {
     return clearSlot(this.#buffer, entry.slot, entry.tag);
   }
 
+  /** Frees a slot that was claimed and never filled. */
+  clearUnfinished(slot: number): boolean {
+    const at = slot * WORDS_PER_SLOT;
+    if (this.#words[at + 2] !== 0 || this.#words[at + 3] !== 0) return false;
+    return clearSlot(this.#buffer, slot, (BigInt(this.#words[at + 1]!) << 32n) | BigInt(this.#words[at]!));
+  }
+
   /** Counts, expires and purges on a thread of the pool. timeouts: [service * 4 + state] in ticks, 0 = service gone. */
   sweep(options: {
     timeouts: Uint16Array;

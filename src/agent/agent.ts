@@ -1,0 +1,319 @@
+import { mkdirSync, readFileSync } from 'node:fs';
+import { release } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import type { AgentPort, DropSample, Status, VersionInfo, Versioned } from '../api/port.js';
+import { type ApiServer, createServer } from '../api/server.js';
+import { prepareSocket } from '../api/unix_socket.js';
+import type { Logger } from '../base/log.js';
+import type { Compiled } from '../compile/compiled.js';
+import { IdLedger } from '../compile/ids.js';
+import { describeOp } from '../compile/ops.js';
+import { type AgentConfig, readClusterSecret } from '../config/agent.js';
+import { openStore } from '../config/store.js';
+import { libbpfVersion, NetlinkSocket, Prober } from '../dataplane/addon.js';
+import { layoutVersion } from '../dataplane/layout.js';
+import { parseDropSamples } from '../events/drop-samples.js';
+import { systemClock } from '../health/clock.js';
+import { createHealthEngine, type HealthEngine } from '../health/engine.js';
+import { HealthStore } from '../health/store.js';
+import { nodeTls } from '../health/tls.js';
+import { createMetrics } from '../metrics/metrics.js';
+import { type MetricsServer, startMetricsServer } from '../metrics/server.js';
+import { createNextHopTracker } from '../netlink/tracker.js';
+import { Controller } from './controller.js';
+import { type DataPlaneNode, detachInstance, openNode } from './dataplane-node.js';
+import { restoreHealth } from './health-memory.js';
+import { NextHopPreparation } from './preparation.js';
+import { reasonWord } from './reasons.js';
+import { Reconciler } from './reconciler.js';
+import { createSessionPort } from './sessions.js';
+import { buildStatus } from './status.js';
+import { Sweeper } from './sweeper.js';
+
+const SWEEP_MS = 2000;
+const HEALTH_SAVE_MS = 200;
+const STOP_DEADLINE_MS = 3000;
+
+export interface RunningAgent {
+  readonly targets: readonly string[];
+  readonly metrics: { readonly host: string; readonly port: number } | null;
+  /** Leaves forwarding in place, unless `detach`. */
+  stop(options: { detach: boolean }): Promise<void>;
+  /** Resolves when NodeService.Detach was called: the process should end. */
+  readonly detached: Promise<void>;
+}
+
+/** Brings up one node. What it finds in the kernel it takes over; packets flow all along. */
+export async function startAgent(config: AgentConfig, log: Logger): Promise<RunningAgent> {
+  const startedAtMs = Date.now();
+  const version = packageVersion();
+  const objects = config.objectDirectory ?? fileURLToPath(new URL('../../bpf', import.meta.url));
+  if (config.listen.unix !== null) await prepareSocket(config.listen.unix);
+  mkdirSync(config.stateDirectory, { recursive: true, mode: 0o750 });
+  const secret = readClusterSecret(config);
+  const startProblems: string[] = [];
+
+  const changed = new Set<() => void>();
+  const notify = (): void => {
+    for (const listener of changed) listener();
+  };
+
+  let preparation: NextHopPreparation | null = null;
+  let reconciler: Reconciler | null = null;
+  const tracker = createNextHopTracker({
+    netlink: NetlinkSocket,
+    interfaces: config.interfaces,
+    onChange: ({ addresses, interfaces }) => {
+      if (preparation?.take(addresses)) controller.recompute();
+      if (interfaces) reconciler?.soon();
+      notify();
+    },
+  });
+  await tracker.settled();
+
+  const node = openNode(config, { objects, secret, interfaces: tracker.interfaces(), log });
+  const ids = adoptIds(config, node);
+  const store = openStore(`${config.stateDirectory}/config.json`);
+  const healthStore = new HealthStore(`${config.stateDirectory}/health.json`);
+
+  let saveTimer: NodeJS.Timeout | null = null;
+  const saveHealth = (): void => {
+    saveTimer ??= setTimeout(() => {
+      saveTimer = null;
+      healthStore.save(health.snapshot()).catch((error: unknown) => {
+        log.error({ err: error }, 'health could not be saved: after a restart backends are checked anew');
+      });
+    }, HEALTH_SAVE_MS);
+  };
+  const health: HealthEngine = createHealthEngine({
+    prober: (onResults) => new Prober(onResults),
+    tls: nodeTls(systemClock),
+    clock: systemClock,
+    random: Math.random,
+    onChanges: (changes) => {
+      for (const change of changes) {
+        controller.observed.setHealth(change.key, change.to);
+        log.info({ ...change }, `backend ${change.key} is ${change.to}: ${change.reason}`);
+      }
+      controller.recompute();
+      saveHealth();
+      notify();
+    },
+  });
+
+  const metrics = createMetrics({ status: () => status(false) });
+  let checks: readonly unknown[] = [];
+  const onCompiled = (compiled: Compiled, { configuration }: { configuration: boolean }): void => {
+    const now = compiled.pools.map((pool) => pool.checks);
+    if (now.length !== checks.length || now.some((list, i) => list !== checks[i])) {
+      checks = now;
+      health.setTargets(now.flat());
+    }
+    if (configuration) void sweeper.sweep().catch(() => {});
+    notify();
+  };
+  const controller: Controller = new Controller({
+    control: node.control,
+    ids,
+    store,
+    tickMs: node.clock.tickMs,
+    log,
+    now: Date.now,
+    prepare: (desired) => preparation!.prepare(desired),
+    onCompiled,
+    onApply: ({ ok, durationMs }) => metrics.onApply({ result: ok ? 'changed' : 'failed', durationMs }),
+  });
+  preparation = new NextHopPreparation(tracker, controller.observed);
+  const { table, control, counters } = node;
+  const sweeper = new Sweeper({ table, controller, control, counters, ids, now: Date.now });
+
+  const samples = new Map<number, DropSample>();
+  node.onEvents((records) => {
+    for (const sample of parseDropSamples(records, Date.now())) {
+      samples.set(sample.reason, sample);
+      log.debug({ ...sample, reason: reasonWord(sample.reason) }, 'packet dropped');
+    }
+  });
+
+  startProblems.push(...node.attachProbes());
+  const loaded = await store.load();
+  for (const { path, setAside, reason } of loaded.damaged) {
+    const text = `${path} is damaged (${reason})${setAside ? `, set aside as ${setAside}` : ''}`;
+    startProblems.push(`${text}; ${loaded.source === 'previous' ? 'the state before the last apply is in force' : 'nothing was restored'}`);
+    log.error({ path, setAside, reason }, text);
+  }
+  const have = control.read();
+  const problem = await restoreHealth({ healthStore, health, observed: controller.observed, nowMs: Date.now() });
+  if (problem) startProblems.push(problem);
+  const saved: Versioned | null = loaded.saved;
+  if (!saved && node.adopted && have.services.size > 0) {
+    startProblems.push(
+      'no saved configuration: the data plane keeps what it holds until the next apply, and health is not checked',
+    );
+  }
+  await controller.start(have, saved);
+  const first = node.attachInterfaces(tracker.interfaces());
+  for (const text of first.problems) log.error({}, text);
+  reconciler = new Reconciler({
+    controller,
+    node,
+    tracker,
+    log,
+    intervalMs: config.reconcileIntervalMs,
+    attachProblems: first.problems,
+    onRun: (run) => metrics.onReconcile(run),
+    onChange: notify,
+  });
+  const sweepTimer = setInterval(() => void sweeper.sweep().catch((error: unknown) => log.error({ err: error }, 'sweep failed')), SWEEP_MS);
+  await sweeper.sweep();
+
+  const problems = (): string[] => [
+    ...startProblems,
+    ...node.notices,
+    ...reconciler!.problems(),
+    ...tracker.problems(),
+    ...health.problems(),
+  ];
+  const status = (summary: boolean): Status =>
+    buildStatus(
+      {
+        instance: config.instance,
+        version,
+        startedAtMs,
+        slots: table.slots,
+        controller,
+        counters,
+        sessionCounts: () => sweeper.counts,
+        health: (key) => health.record(key),
+        attachments: () => node.attachments(tracker.interfaces()),
+        dropSample: (reason) => samples.get(reason) ?? null,
+        reconciliation: () => reconciler!.status(),
+        problems,
+      },
+      { summary },
+    );
+  const unwatchConfig = controller.watch(notify);
+
+  let onDetached: () => void = () => {};
+  const detached = new Promise<void>((resolve) => {
+    onDetached = resolve;
+  });
+  const port: AgentPort = {
+    config: controller,
+    status: {
+      get: ({ summary }) => status(summary),
+      watch: (onChange) => {
+        changed.add(onChange);
+        return () => changed.delete(onChange);
+      },
+    },
+    sessions: createSessionPort({
+      controller,
+      control,
+      table,
+      sweeper,
+      tickMs: node.clock.tickMs,
+      flowKey: () => node.settings.flowKey(),
+    }),
+    node: {
+      version: () => versionInfo(version, node),
+      reconcile: async () => {
+        const { repairs, ops } = await reconciler!.run({ everything: true });
+        return { repairs, steps: ops.map(describeOp) };
+      },
+      detach: async () => {
+        reconciler!.close();
+        const interfaces = await controller.exclusively(async () => detachInstance(config));
+        log.warn({ interfaces }, 'detached: traffic to the VIPs on this node stops');
+        setImmediate(onDetached);
+        return { interfaces };
+      },
+    },
+  };
+  const servers = await listen(config, { port, metrics, log });
+  servers.api.setServing(true);
+  log.info({ targets: servers.api.targets, adopted: node.adopted, version: controller.current().version }, 'ready');
+
+  return {
+    targets: servers.api.targets,
+    metrics: servers.metrics && { host: servers.metrics.host, port: servers.metrics.port },
+    detached,
+    async stop({ detach }) {
+      await servers.api.stop({ deadlineMs: STOP_DEADLINE_MS });
+      await servers.metrics?.close();
+      unwatchConfig();
+      clearInterval(sweepTimer);
+      reconciler!.close();
+      health.close();
+      if (saveTimer) clearTimeout(saveTimer);
+      await healthStore.save(health.snapshot()).catch((error: unknown) => log.error({ err: error }, 'health could not be saved'));
+      await controller.close();
+      tracker.close({ release: detach });
+      if (detach) detachInstance(config);
+      node.close();
+    },
+  };
+}
+
+/** Numbers that sessions in the table know are kept: the kernel's rows say whose they are. */
+function adoptIds(config: AgentConfig, node: DataPlaneNode): IdLedger {
+  const { services, backends, backendGroups } = config.limits;
+  const ids = new IdLedger({ services, backends, pools: backendGroups });
+  const have = node.control.read();
+  for (const [id, { identity }] of have.services) ids.services.adopt(identity, id);
+  for (const [id, { identity }] of have.pools) ids.pools.adopt(identity, id);
+  for (const [id, { identity }] of have.backends) ids.backends.adopt(identity, id);
+  return ids;
+}
+
+async function listen(
+  config: AgentConfig,
+  parts: {
+    port: AgentPort;
+    metrics: ReturnType<typeof createMetrics>;
+    log: Logger;
+  },
+): Promise<{ api: ApiServer; metrics: MetricsServer | null }> {
+  const { port, metrics, log } = parts;
+  const api = await createServer({
+    agent: port,
+    listen: config.listen,
+    onCall: (report) => metrics.onGrpcCall(report),
+    onFault: (error) => log.error({ err: error }, 'a call failed by a fault of the agent'),
+  });
+  if (!config.metrics) return { api, metrics: null };
+  const notReady = (): readonly string[] => {
+    const { node } = port.status.get({ summary: true });
+    const missing = node.attachments.filter(({ attached }) => !attached).map((one) => `not attached to ${one.interface}`);
+    return port.config.current().version === 0 ? [...missing, 'no configuration was applied yet'] : missing;
+  };
+  const server = await startMetricsServer({
+    host: config.metrics.host,
+    port: config.metrics.port,
+    scrape: () => metrics.scrape(),
+    notReady,
+    onError: (error) => log.error({ err: error }, 'a scrape failed'),
+  }).catch(async (error: unknown) => {
+    await api.stop({ deadlineMs: 0 });
+    throw error;
+  });
+  return { api, metrics: server };
+}
+
+function packageVersion(): string {
+  const text = readFileSync(new URL('../../../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
+}
+
+function versionInfo(version: string, { program }: DataPlaneNode): VersionInfo {
+  const { tag, verifiedInstructions } = program.info;
+  return {
+    version,
+    layoutVersion,
+    nodeVersion: process.version,
+    kernel: release(),
+    libbpf: libbpfVersion,
+    programTag: tag,
+    verifiedInstructions,
+  };
+}

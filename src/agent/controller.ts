@@ -1,0 +1,261 @@
+import { isDeepStrictEqual } from 'node:util';
+import { BackendFlags } from '../abi/abi.generated.js';
+import { ConflictError, UnavailableError } from '../base/errors.js';
+import type { Logger } from '../base/log.js';
+import { Mutex } from '../base/mutex.js';
+import { compile } from '../compile/compile.js';
+import type { Compiled } from '../compile/compiled.js';
+import type { IdLedger } from '../compile/ids.js';
+import { describeOp, type TableOp } from '../compile/ops.js';
+import { plan } from '../compile/plan.js';
+import { emptyTables, type Tables } from '../compile/tables.js';
+import type { Applied, ConfigPort, Versioned } from '../api/port.js';
+import type { Desired } from '../config/desired.js';
+import type { Store } from '../config/store.js';
+import type { ControlTables } from '../dataplane/tables.js';
+import { ObservedState, settle } from './state.js';
+
+export interface ControllerOptions {
+  readonly control: ControlTables;
+  readonly ids: IdLedger;
+  readonly store: Store;
+  readonly tickMs: number;
+  readonly log: Logger;
+  readonly now: () => number;
+  /** Looks up the next hops of these backends; resolves when routes are known, at the latest after a deadline. */
+  readonly prepare: (desired: Desired) => Promise<void>;
+  /** After every change of the tables: new checks, new next hops. */
+  readonly onCompiled: (compiled: Compiled, change: { readonly configuration: boolean }) => void;
+  readonly onApply?: (run: { readonly ok: boolean; readonly durationMs: number }) => void;
+}
+
+const MAX_STEPS = 1000;
+/** Work on the tables gives way to probes and calls this often. */
+const SLICE_MS = 15;
+export const noConfiguration: Desired = { loadBalancers: [], backendGroups: [] };
+
+/**
+ * Owns the desired state and what follows from it. Everything that writes to the tables goes through here, one at a
+ * time: configuration, health, next hops, repairs.
+ */
+export class Controller implements ConfigPort {
+  readonly observed = new ObservedState();
+  readonly #options: ControllerOptions;
+  readonly #mutex = new Mutex();
+  readonly #watchers = new Set<(now: Versioned) => void>();
+  #versioned: Versioned = { desired: noConfiguration, version: 0, appliedAtMs: null };
+  #compiled: Compiled | null = null;
+  #applied: Tables = emptyTables;
+  #recomputeWanted = false;
+  #closed = false;
+
+  constructor(options: ControllerOptions) {
+    this.#options = options;
+  }
+
+  get compiled(): Compiled | null {
+    return this.#compiled;
+  }
+
+  /** As the kernel should hold them now. */
+  get applied(): Tables {
+    return this.#applied;
+  }
+
+  current(): Versioned {
+    return this.#versioned;
+  }
+
+  watch(onChange: (now: Versioned) => void): () => void {
+    this.#watchers.add(onChange);
+    return () => this.#watchers.delete(onChange);
+  }
+
+  /** One after the other with everything else that works on the tables. */
+  exclusively<Result>(task: () => Promise<Result>): Promise<Result> {
+    return this.#mutex.run(task);
+  }
+
+  /** At start: what the kernel holds already, and the configuration kept on disk (null: leave the tables alone). */
+  async start(have: Tables, saved: Versioned | null): Promise<void> {
+    this.#applied = have;
+    for (const [id, { flags }] of have.backends) {
+      if (flags & BackendFlags.BACKEND_RETIRED) this.retiring.backends.add(id);
+    }
+    if (!saved) return;
+    this.#versioned = saved;
+    await this.#options.prepare(saved.desired);
+    await this.#mutex.run(() => this.#bring(saved.desired));
+    this.#options.onCompiled(this.#compiled!, { configuration: true });
+  }
+
+  apply(desired: Desired, options: { expectedVersion: number | null; validateOnly: boolean }): Promise<Applied> {
+    return this.#mutex.run(() => this.#apply(desired, options));
+  }
+
+  async #apply(
+    desired: Desired,
+    { expectedVersion, validateOnly }: { expectedVersion: number | null; validateOnly: boolean },
+  ): Promise<Applied> {
+    const { version, desired: before } = this.#versioned;
+    if (expectedVersion !== null && expectedVersion !== version) throw new ConflictError(expectedVersion, version);
+    if (version > 0 && isDeepStrictEqual(desired, before)) return { version, changed: false, steps: [] };
+    const startedMs = performance.now();
+    try {
+      if (validateOnly) {
+        const ops = this.#preview(desired);
+        return { version, changed: true, steps: ops.slice(0, MAX_STEPS).map(describeOp) };
+      }
+      await this.#options.prepare(desired);
+      const ops = await this.#bring(desired);
+      await this.#keep({ desired, version: version + 1, appliedAtMs: this.#options.now() }, before);
+      this.#options.onApply?.({ ok: true, durationMs: performance.now() - startedMs });
+      return { version: version + 1, changed: true, steps: ops.slice(0, MAX_STEPS).map(describeOp) };
+    } catch (error) {
+      if (!validateOnly) {
+        this.#options.onApply?.({ ok: false, durationMs: performance.now() - startedMs });
+        await this.#options.prepare(before);
+      }
+      throw error;
+    }
+  }
+
+  /** What is not on disk is not in force: a disk that refuses takes the tables back to the state before. */
+  async #keep(next: Versioned, before: Desired): Promise<void> {
+    try {
+      await this.#options.store.save({ desired: next.desired, version: next.version, appliedAtMs: next.appliedAtMs! });
+    } catch (error) {
+      await this.#bring(before);
+      throw error;
+    }
+    this.#versioned = next;
+    this.#options.onCompiled(this.#compiled!, { configuration: true });
+    for (const watcher of this.#watchers) watcher(next);
+  }
+
+  #preview(desired: Desired): readonly TableOp[] {
+    const dirty = this.observed.takeDirty();
+    this.observed.giveBack(dirty);
+    try {
+      return this.#plan(this.#compile(desired, dirty));
+    } finally {
+      this.#releaseUnused();
+    }
+  }
+
+  #compile(desired: Desired, dirty: ReturnType<ObservedState['takeDirty']>): Compiled {
+    const { ids, tickMs } = this.#options;
+    const previous = this.#compiled ? { previous: { compiled: this.#compiled, dirty } } : {};
+    return compile(desired, this.observed.now, ids, { tickMs, ...previous });
+  }
+
+  #plan(compiled: Compiled): readonly TableOp[] {
+    return plan(this.#applied, compiled.tables, { tableCount: this.#options.control.tableCount });
+  }
+
+  /** Compiles, plans and applies; on failure the tables are read again, so that nothing is believed that is not so. */
+  async #bring(desired: Desired): Promise<readonly TableOp[]> {
+    const dirty = this.observed.takeDirty();
+    let compiled: Compiled;
+    let ops: readonly TableOp[];
+    try {
+      compiled = this.#compile(desired, dirty);
+      ops = this.#plan(compiled);
+    } catch (error) {
+      this.observed.giveBack(dirty);
+      this.#releaseUnused();
+      throw error;
+    }
+    try {
+      await this.#options.control.apply(ops, slicer());
+    } catch (error) {
+      this.observed.giveBack(dirty);
+      this.#applied = this.#options.control.read();
+      throw new UnavailableError(`the kernel refused a step: ${(error as Error).message}`, { cause: error });
+    }
+    this.#applied = settle(this.#applied, compiled, ops, this.#options.control);
+    this.#compiled = compiled;
+    this.#noteRetiring(ops);
+    return ops;
+  }
+
+  #noteRetiring(ops: readonly TableOp[]): void {
+    for (const op of ops) {
+      if (op.op === 'retire-backend') this.retiring.backends.add(op.id);
+      else if (op.op === 'write-backend') this.retiring.backends.delete(op.id);
+      else if (op.op === 'clear-service') this.retiring.services.add(op.id);
+      else if (op.op === 'write-service') this.retiring.services.delete(op.id);
+    }
+  }
+
+  /** Health or next hops changed: soon, once for all changes that come together. */
+  recompute(): void {
+    if (this.#recomputeWanted || this.#closed) return;
+    this.#recomputeWanted = true;
+    setImmediate(() => void this.#mutex.run(() => this.#recompute()));
+  }
+
+  async #recompute(): Promise<void> {
+    this.#recomputeWanted = false;
+    if (this.#closed || !this.#compiled) return;
+    try {
+      await this.#bring(this.#versioned.desired);
+      this.#options.onCompiled(this.#compiled, { configuration: false });
+    } catch (error) {
+      this.#options.log.error({ err: error }, 'observed changes could not be applied; reconciliation tries again');
+    }
+  }
+
+  /**
+   * Compares the kernel with what should be, and repairs. `suspect`: pools whose table was found to differ.
+   * Returns the steps taken.
+   */
+  async reconcile(suspect: ReadonlySet<number>): Promise<readonly TableOp[]> {
+    const compiled = this.#compiled;
+    if (!compiled) return [];
+    const { control } = this.#options;
+    const kernel = control.read();
+    const pools = new Map(kernel.pools);
+    for (const id of suspect) {
+      const row = pools.get(id);
+      if (row) pools.set(id, { ...row, recipe: 0n });
+    }
+    const have: Tables = { ...kernel, pools };
+    const ops: TableOp[] = [...plan(have, compiled.tables, { tableCount: control.tableCount })];
+    const addresses = [...new Set([...compiled.tables.vips.values()].map(({ address }) => address))];
+    if (!ops.some(({ op }) => op === 'write-filter') && !control.filterMatches(addresses)) {
+      ops.unshift({ op: 'write-filter', addresses });
+    }
+    await control.apply(ops, slicer());
+    this.#applied = settle(have, compiled, ops, control);
+    this.#noteRetiring(ops);
+    return ops;
+  }
+
+  /** Numbers that were given out for a state that did not come into force. */
+  #releaseUnused(): void {
+    const { ids } = this.#options;
+    const { services, pools, backends } = this.#applied;
+    ids.services.retain((_, id) => services.has(id) || this.retiring.services.has(id));
+    ids.pools.retain((_, id) => pools.has(id));
+    ids.backends.retain((_, id) => backends.has(id) || this.retiring.backends.has(id));
+  }
+
+  /** Numbers out of use that sessions may still name: the sweeper frees them. */
+  readonly retiring = { services: new Set<number>(), backends: new Set<number>() };
+
+  close(): Promise<void> {
+    this.#closed = true;
+    return this.#mutex.run(async () => {});
+  }
+}
+
+/** Lets the event loop have a turn when a long row of steps has held it for a slice. */
+function slicer(): () => Promise<void> {
+  let since = performance.now();
+  return async () => {
+    if (performance.now() - since < SLICE_MS) return;
+    await new Promise((resolve) => setImmediate(resolve));
+    since = performance.now();
+  };
+}

@@ -1,0 +1,233 @@
+import type { AgentConfig } from '../config/agent.js';
+import type { AttachmentStatus } from '../api/port.js';
+import { parseMac } from '../base/ip.js';
+import type { Logger } from '../base/log.js';
+import {
+  BpfObject,
+  type BpfProgram,
+  detachTc,
+  interfaceIndex,
+  interfaceName,
+  queryTc,
+  queryXdp,
+  RingReader,
+} from '../dataplane/addon.js';
+import { type Attachment, attach, detachAll } from '../dataplane/attach.js';
+import { openTickClock, type TickClock } from '../dataplane/clock.js';
+import { Counters } from '../dataplane/counters.js';
+import { kernelName, pinsOf, type Pins } from '../dataplane/layout.js';
+import { checkSettingsLayout, openMaps, type OpenedMaps, pinProgram } from '../dataplane/open.js';
+import { SessionTable } from '../dataplane/session-table.js';
+import { deriveKey, freshSettings, SettingsMap } from '../dataplane/settings.js';
+import { ControlTables } from '../dataplane/tables.js';
+import type { InterfaceState } from '../netlink/types.js';
+
+/** Handle and priority of the filter that steers probes: see bpf/probe.bpf.c. */
+const PROBE_HANDLE = 1;
+const PROBE_PRIORITY = 1;
+/** Above this a frame does not fit in one page of the driver: the program must take fragments. */
+const LINEAR_MTU = 3400;
+
+/** The data plane of this node: its maps, its program, where it is attached. */
+export interface DataPlaneNode {
+  readonly adopted: boolean;
+  readonly clock: TickClock;
+  readonly control: ControlTables;
+  readonly counters: Counters;
+  readonly table: SessionTable;
+  readonly settings: SettingsMap;
+  readonly program: BpfProgram;
+  /** What an operator should know of how it came up. */
+  readonly notices: readonly string[];
+  onEvents(listener: (records: Uint8Array) => void): void;
+  /** The probe program onto the interfaces, so that checks take the way of traffic. Problems in words. */
+  attachProbes(): readonly string[];
+  /** Attaches what is not attached, and tells how many attachments it had to make or mend. */
+  attachInterfaces(interfaces: readonly InterfaceState[]): { mended: number; problems: readonly string[] };
+  attachments(interfaces: readonly InterfaceState[]): readonly AttachmentStatus[];
+  /** Leaves pins and attachments as they are. */
+  close(): void;
+}
+
+export function openNode(
+  config: AgentConfig,
+  options: { objects: string; secret: Uint8Array | null; interfaces: readonly InterfaceState[]; log: Logger },
+): DataPlaneNode {
+  const pins = pinsOf(config.pinDirectory, config.instance);
+  const clock = openTickClock(`${options.objects}/clock.bpf.o`);
+  const frags = options.interfaces.some(({ mtu }) => mtu > LINEAR_MTU);
+  const opened = openMaps({
+    pins,
+    bpffs: bpffsOf(config.pinDirectory),
+    objectFile: `${options.objects}/lb.bpf.o`,
+    sizes: {
+      sessions: config.limits.sessions,
+      services: config.limits.services,
+      backends: config.limits.backends,
+      pools: config.limits.backendGroups,
+      vips: config.limits.vips,
+    },
+    frags,
+  });
+  return new Node(config, { pins, clock, opened, ...options });
+}
+
+/** The mount that a directory of pins lies in: /sys/fs/bpf for /sys/fs/bpf/spillway. */
+function bpffsOf(pinDirectory: string): string {
+  return pinDirectory.startsWith('/sys/fs/bpf') ? '/sys/fs/bpf' : pinDirectory;
+}
+
+/** Without an agent: takes the program off, and the probe filters with it. */
+export function detachInstance(config: Pick<AgentConfig, 'pinDirectory' | 'instance' | 'interfaces'>): string[] {
+  for (const name of config.interfaces) detachProbe(name);
+  return detachAll(pinsOf(config.pinDirectory, config.instance));
+}
+
+function detachProbe(name: string): void {
+  const ifindex = interfaceIndex(name);
+  if (ifindex !== null && queryTc(ifindex, 'egress', PROBE_HANDLE, PROBE_PRIORITY) !== null) {
+    detachTc(ifindex, 'egress', PROBE_HANDLE, PROBE_PRIORITY);
+  }
+}
+
+interface NodeParts {
+  readonly pins: Pins;
+  readonly clock: TickClock;
+  readonly opened: OpenedMaps;
+  readonly objects: string;
+  readonly secret: Uint8Array | null;
+  readonly log: Logger;
+}
+
+class Node implements DataPlaneNode {
+  readonly adopted: boolean;
+  readonly clock: TickClock;
+  readonly control: ControlTables;
+  readonly counters: Counters;
+  readonly table: SessionTable;
+  readonly settings: SettingsMap;
+  readonly program: BpfProgram;
+  readonly notices: string[];
+  readonly #config: AgentConfig;
+  readonly #parts: NodeParts;
+  readonly #attached = new Map<string, Attachment>();
+  #ring: RingReader | null = null;
+  #probe: BpfProgram | null = null;
+  #pinnedProgram = false;
+
+  constructor(config: AgentConfig, parts: NodeParts) {
+    const { maps, program, adopted, differences } = parts.opened;
+    this.#config = config;
+    this.#parts = parts;
+    this.adopted = adopted;
+    this.clock = parts.clock;
+    this.program = program;
+    this.notices = [...differences];
+    this.settings = new SettingsMap(maps.settings);
+    this.#prepareSettings();
+    this.control = new ControlTables(maps, parts.clock);
+    this.counters = new Counters(maps);
+    this.table = new SessionTable(maps.sessions, maps.details, parts.clock);
+  }
+
+  /** Sessions are known by the key that made their tags: an adopted table keeps its key. */
+  #prepareSettings(): void {
+    const { pins, secret, clock } = this.#parts;
+    const held = this.settings.read();
+    checkSettingsLayout(held, `${pins.map}/settings`);
+    if (held.layout === 0) {
+      this.settings.write(freshSettings(deriveKey(secret), clock, 0));
+      return;
+    }
+    const sameKey = !secret || deriveKey(secret).words.every((word, i) => word === held.key[i]);
+    if (!sameKey) {
+      this.notices.push(
+        'clusterSecretFile holds another secret than the one that the sessions in the table were made with: it takes effect after a detach',
+      );
+    }
+  }
+
+  onEvents(listener: (records: Uint8Array) => void): void {
+    this.#ring = new RingReader(this.#parts.opened.maps.events, {}, (records) => listener(records));
+  }
+
+  attachProbes(): readonly string[] {
+    const problems: string[] = [];
+    if (!this.#probe) {
+      const object = BpfObject.load(`${this.#parts.objects}/probe.bpf.o`, {
+        reuse: { [kernelName('backends')]: `${this.#parts.pins.map}/backends` },
+        maxEntries: { [kernelName('backends')]: this.#parts.opened.maps.backends.info.maxEntries },
+      });
+      this.#probe = object.program('probe');
+      object.close();
+    }
+    for (const name of this.#config.interfaces) {
+      const ifindex = interfaceIndex(name);
+      if (ifindex === null) continue;
+      try {
+        this.#probe.attachTc(ifindex, 'egress', PROBE_HANDLE, PROBE_PRIORITY);
+      } catch (error) {
+        problems.push(
+          `health checks cannot take the way of traffic on ${name} (${(error as Error).message}): use target BACKEND_ADDRESS, or a kernel with clsact and cls_bpf`,
+        );
+      }
+    }
+    return problems;
+  }
+
+  attachInterfaces(interfaces: readonly InterfaceState[]): { mended: number; problems: readonly string[] } {
+    const problems: string[] = [];
+    let mended = 0;
+    this.settings.setMacs(interfaces.map(({ mac }) => parseMac(mac)).filter((mac) => mac !== null));
+    if (!this.#pinnedProgram) {
+      pinProgram(this.program, this.#parts.pins);
+      this.#pinnedProgram = true;
+    }
+    for (const name of this.#config.interfaces) {
+      const device = interfaces.find((candidate) => candidate.name === name);
+      if (!device) {
+        problems.push(`interfaces: there is no ${name}; it is attached when it appears`);
+        continue;
+      }
+      if (this.#holds(name, device.ifindex)) continue;
+      try {
+        this.#attached.get(name)?.link.close();
+        this.#attached.set(name, attach(this.program, this.#parts.pins, device, this.#config.xdpMode));
+        mended++;
+      } catch (error) {
+        this.#attached.delete(name);
+        problems.push((error as Error).message);
+      }
+    }
+    return { mended, problems };
+  }
+
+  #holds(name: string, ifindex: number): boolean {
+    const known = this.#attached.get(name);
+    return known?.ifindex === ifindex && queryXdp(ifindex)?.programId === this.program.info.id;
+  }
+
+  attachments(interfaces: readonly InterfaceState[]): readonly AttachmentStatus[] {
+    return this.#config.interfaces.map((name) => {
+      const known = this.#attached.get(name);
+      const device = interfaces.find((candidate) => candidate.name === name);
+      return {
+        interface: name,
+        mode: known?.mode ?? 'native',
+        attached: known !== undefined && interfaceName(known.ifindex) === name && this.#holds(name, known.ifindex),
+        mac: device?.mac ?? '',
+        mtu: device?.mtu ?? 0,
+        fallbackReason: known?.fallbackReason ?? '',
+      };
+    });
+  }
+
+  close(): void {
+    this.#ring?.close();
+    this.#probe?.close();
+    for (const { link } of this.#attached.values()) link.close();
+    this.program.close();
+    this.clock.close();
+    for (const map of Object.values(this.#parts.opened.maps)) map.close();
+  }
+}

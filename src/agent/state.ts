@@ -1,0 +1,65 @@
+import type { Dirty, Observed } from '../compile/compiled.js';
+import type { Compiled } from '../compile/compiled.js';
+import type { TableOp } from '../compile/ops.js';
+import type { Ip } from '../base/ip.js';
+import type { HealthState } from '../health/types.js';
+import type { NextHop } from '../netlink/types.js';
+import type { PoolRow, Tables } from '../compile/tables.js';
+import type { ControlTables } from '../dataplane/tables.js';
+
+/** Observed state as it comes in, and which of it the last compile has not seen yet. */
+export class ObservedState {
+  readonly #health = new Map<string, HealthState>();
+  readonly #nextHops = new Map<Ip, NextHop>();
+  #healthKeys = new Set<string>();
+  #addresses = new Set<Ip>();
+
+  get now(): Observed {
+    return { health: this.#health, nextHops: this.#nextHops };
+  }
+
+  setHealth(key: string, state: HealthState): void {
+    if (this.#health.get(key) === state) return;
+    this.#health.set(key, state);
+    this.#healthKeys.add(key);
+  }
+
+  setNextHop(address: Ip, hop: NextHop): void {
+    this.#nextHops.set(address, hop);
+    this.#addresses.add(address);
+  }
+
+  /** Forgets what no configuration names any more. */
+  retain(keys: ReadonlySet<string>, addresses: ReadonlySet<Ip>): void {
+    for (const key of this.#health.keys()) if (!keys.has(key)) this.#health.delete(key);
+    for (const address of this.#nextHops.keys()) if (!addresses.has(address)) this.#nextHops.delete(address);
+  }
+
+  /** What changed since the last call. */
+  takeDirty(): Dirty {
+    const dirty = { healthKeys: this.#healthKeys, addresses: this.#addresses };
+    this.#healthKeys = new Set();
+    this.#addresses = new Set();
+    return dirty;
+  }
+
+  /** A compile did not come to pass: its changes are still to be seen. */
+  giveBack(dirty: Dirty): void {
+    for (const key of dirty.healthKeys) this.#healthKeys.add(key);
+    for (const address of dirty.addresses) this.#addresses.add(address);
+  }
+}
+
+/** The tables in force after `ops`: those wanted, each pool where the plan put it. */
+export function settle(have: Tables, compiled: Compiled, ops: readonly TableOp[], control: ControlTables): Tables {
+  const moved = new Set(
+    ops.flatMap((op) => (op.op === 'swap-table' || op.op === 'end-handover' ? [op.pool] : [])),
+  );
+  const pools = new Map<number, PoolRow>();
+  for (const [id, row] of compiled.tables.pools) {
+    const before = have.pools.get(id);
+    const placed = moved.has(id) || !before?.placed ? (control.poolRow(id) ?? null) : before.placed;
+    pools.set(id, { ...row, placed });
+  }
+  return { ...compiled.tables, pools };
+}

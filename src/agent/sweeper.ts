@@ -1,0 +1,102 @@
+import { SessionState } from '../abi/abi.generated.js';
+import type { IdLedger } from '../compile/ids.js';
+import type { SweepResult } from '../dataplane/addon.js';
+import type { Counters } from '../dataplane/counters.js';
+import type { SessionTable } from '../dataplane/session-table.js';
+import type { ControlTables } from '../dataplane/tables.js';
+import type { Controller } from './controller.js';
+
+/** Sessions as of the last sweep. */
+export interface SessionCounts {
+  readonly atMs: number;
+  readonly byState: Uint32Array;
+  readonly byService: Uint32Array;
+  readonly byBackend: Uint32Array;
+}
+
+export interface SweeperOptions {
+  readonly table: SessionTable;
+  readonly controller: Controller;
+  readonly control: ControlTables;
+  readonly counters: Counters;
+  readonly ids: IdLedger;
+  readonly now: () => number;
+}
+
+/**
+ * Walks the session table now and then: counts, clears what has expired or whose listener is gone or stopped, and
+ * frees the numbers of removed backends and listeners once no session names them.
+ */
+export class Sweeper {
+  counts: SessionCounts | null = null;
+  readonly #options: SweeperOptions;
+  #running: Promise<SweepResult> | null = null;
+  #unfinished: ReadonlySet<number> = new Set();
+
+  constructor(options: SweeperOptions) {
+    this.#options = options;
+  }
+
+  /** One at a time: a call during a sweep waits for it, then makes another. */
+  async sweep(purge: { backends?: Uint8Array; services?: Uint8Array } = {}): Promise<SweepResult> {
+    while (this.#running) await this.#running.catch(() => {});
+    const { table, controller } = this.#options;
+    const retiredBefore = [...controller.retiring.backends];
+    const clearedBefore = [...controller.retiring.services];
+    this.#running = table.sweep({
+      timeouts: this.#timeouts(),
+      purgeBackends: purge.backends ?? null,
+      purgeServices: purge.services ?? null,
+    });
+    try {
+      const result = await this.#running;
+      this.counts = { atMs: this.#options.now(), ...result };
+      this.#clearUnfinished(result);
+      await controller.exclusively(async () => this.#release(result, retiredBefore, clearedBefore));
+      return result;
+    } finally {
+      this.#running = null;
+    }
+  }
+
+  /** Ticks by [service * 4 + state]; 0 clears. Before the first configuration nothing is known: nothing expires. */
+  #timeouts(): Uint16Array {
+    const timeouts = new Uint16Array(65536 * 4);
+    const { compiled, applied } = this.#options.controller;
+    const services = compiled ? compiled.tables.services : applied.services;
+    for (const [id, { timeoutTicks }] of services) {
+      if (compiled?.stoppedServices.has(id)) continue;
+      for (const state of [SessionState.SESSION_YOUNG, SessionState.SESSION_ESTABLISHED, SessionState.SESSION_CLOSING]) {
+        timeouts[id * 4 + state] = timeoutTicks[state]!;
+      }
+    }
+    return timeouts;
+  }
+
+  /** Claimed but never filled in two sweeps running: left by a program that was cut short. */
+  #clearUnfinished({ unfinished }: SweepResult): void {
+    const { table } = this.#options;
+    for (const slot of unfinished) if (this.#unfinished.has(slot)) table.clearUnfinished(slot);
+    this.#unfinished = new Set(unfinished);
+  }
+
+  #release(result: SweepResult, retired: readonly number[], cleared: readonly number[]): void {
+    const { ids, control, controller, counters } = this.#options;
+    const { retiring } = controller;
+    const freeBackends = new Set(retired.filter((id) => result.byBackend[id] === 0 && retiring.backends.has(id)));
+    for (const id of freeBackends) {
+      control.freeBackend(id);
+      counters.resetBackend(id);
+      retiring.backends.delete(id);
+    }
+    const freeServices = new Set(cleared.filter((id) => retiring.services.has(id)));
+    for (const id of freeServices) {
+      counters.resetService(id);
+      retiring.services.delete(id);
+    }
+    if (freeBackends.size > 0) ids.backends.retain((_, id) => !freeBackends.has(id));
+    if (freeServices.size > 0) ids.services.retain((_, id) => !freeServices.has(id));
+    const { pools } = controller.applied;
+    if (ids.pools.size > pools.size) ids.pools.retain((_, id) => pools.has(id));
+  }
+}
