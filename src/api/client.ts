@@ -1,4 +1,6 @@
 import { readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
+import { checkServerIdentity, type PeerCertificate } from 'node:tls';
 import grpc from '@grpc/grpc-js';
 import { SpillwayError } from './client_error.js';
 import type { Input } from './codec.js';
@@ -54,13 +56,15 @@ export interface SpillwayClient {
  * @throws Error when a TLS file cannot be read.
  */
 export function connect(target: string, options: ConnectOptions = {}): SpillwayClient {
-  const client = new grpc.Client(target, credentials(options), {
+  const expected = options.tls?.serverName ?? hostOf(target);
+  const client = new grpc.Client(target, credentials(options, expected), {
     'grpc.max_receive_message_length': -1,
     'grpc.max_send_message_length': -1,
     // A restarted agent is found within a second, not after the default back-off of two minutes.
     'grpc.initial_reconnect_backoff_ms': 100,
     'grpc.max_reconnect_backoff_ms': 1000,
-    ...(options.tls?.serverName === undefined ? {} : { 'grpc.ssl_target_name_override': options.tls.serverName }),
+    // An IP address is no name for TLS' SNI (RFC 6066): Node.js warns of it.
+    ...(options.tls === undefined ? {} : { 'grpc.ssl_target_name_override': isIP(expected) ? 'spillwayd' : expected }),
   });
   const timeoutMs = options.timeoutMs ?? 30_000;
   return {
@@ -73,9 +77,16 @@ export function connect(target: string, options: ConnectOptions = {}): SpillwayC
   };
 }
 
-function credentials({ tls }: ConnectOptions): grpc.ChannelCredentials {
+function credentials({ tls }: ConnectOptions, expected: string): grpc.ChannelCredentials {
   if (tls === undefined) return grpc.credentials.createInsecure();
-  return grpc.credentials.createSsl(readFileSync(tls.ca), readFileSync(tls.key), readFileSync(tls.certificate));
+  const [ca, key, certificate] = [tls.ca, tls.key, tls.certificate].map((file) => readFileSync(file));
+  return grpc.credentials.createSsl(ca, key, certificate, {
+    checkServerIdentity: (_, presented) => checkServerIdentity(expected, presented as PeerCertificate),
+  });
+}
+
+function hostOf(target: string): string {
+  return target.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1');
 }
 
 function bind<Name extends ServiceName>(client: grpc.Client, name: Name, timeoutMs: number): ServiceClient<Name> {

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { chmod } from 'node:fs/promises';
+import { createSecureContext } from 'node:tls';
 import grpc from '@grpc/grpc-js';
 import { HealthImplementation } from 'grpc-health-check';
 import { InvalidError, UnavailableError } from '../base/errors.js';
@@ -42,6 +43,8 @@ const services = ['ConfigService', 'StatusService', 'SessionService', 'NodeServi
  * @throws UnavailableError when an address is taken; InvalidError when a certificate cannot be used.
  */
 export async function createServer({ agent, listen, onCall, onFault }: ServerOptions): Promise<ApiServer> {
+  // What it would print reaches the caller as an error.
+  grpc.setLogVerbosity(grpc.logVerbosity.NONE);
   const stopping = new AbortController();
   const hooks = { onCall: onCall ?? (() => {}), onFault: onFault ?? (() => {}), stopping: stopping.signal };
   const server = new grpc.Server({
@@ -93,13 +96,12 @@ async function listenUnix(server: grpc.Server, path: string): Promise<string> {
 }
 
 async function listenTcp(server: grpc.Server, { host, port, certificate, key, clientCa }: TcpListen): Promise<string> {
-  const files = {
-    certificate: readPem('listen.tcp.certificate', certificate),
-    key: readPem('listen.tcp.key', key),
-    clientCa: readPem('listen.tcp.clientCa', clientCa),
-  };
-  const pair = { private_key: files.key, cert_chain: files.certificate };
-  const credentials = grpc.ServerCredentials.createSsl(files.clientCa, [pair], true);
+  const cert = readPem('listen.tcp.certificate', certificate);
+  const ca = readPem('listen.tcp.clientCa', clientCa);
+  const privateKey = readPem('listen.tcp.key', key);
+  checkPair({ ca, cert, key: privateKey });
+  const pair = { private_key: privateKey, cert_chain: cert };
+  const credentials = grpc.ServerCredentials.createSsl(ca, [pair], true);
   const name = host.includes(':') ? `[${host}]` : host;
   return `${name}:${await bind(server, `${name}:${port}`, credentials)}`;
 }
@@ -112,6 +114,15 @@ function readPem(field: string, path: string): Buffer {
   } catch (error) {
     if (error instanceof InvalidError) throw error;
     throw new InvalidError([{ field, description: `${path} cannot be read: ${(error as Error).message}` }]);
+  }
+}
+
+function checkPair(context: { ca: Buffer; cert: Buffer; key: Buffer }): void {
+  try {
+    createSecureContext(context);
+  } catch (error) {
+    const description = `certificate, key and clientCa cannot be used together: ${(error as Error).message}`;
+    throw new InvalidError([{ field: 'listen.tcp', description }]);
   }
 }
 

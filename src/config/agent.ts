@@ -3,7 +3,7 @@ import { isIP } from 'node:net';
 import { InvalidError } from '../base/errors.js';
 import { type Endpoint, parseDuration, parseEndpoint, parsePath, Section } from './section.js';
 import { parseText } from './text.js';
-import { show } from './violations.js';
+import { show, wholeDocument } from './violations.js';
 
 /** spillwayd's own configuration file: this node, not the desired state. */
 export interface AgentConfig {
@@ -57,7 +57,7 @@ const path = { parse: parsePath, expected: 'an absolute path without ".."' };
 
 /** @throws InvalidError naming the file when it cannot be read, else every field at fault. */
 export function loadAgentConfig(file: string): AgentConfig {
-  return parseAgentConfig(read(file, '(document)').toString('utf8'));
+  return parseAgentConfig(read(file, wholeDocument).toString('utf8'));
 }
 
 /** @throws InvalidError naming every field at fault. */
@@ -102,6 +102,7 @@ export function readClusterSecret({ clusterSecretFile }: AgentConfig): Buffer | 
 
 function readInterfaces(root: Section): string[] {
   const names = root.list('interfaces');
+  if (names === null) return [];
   if (names.length === 0) root.fail('interfaces', 'required: the interfaces that VIP traffic comes in by, as [eth0]');
   if (names.length > 8) root.fail('interfaces', `${names.length} interfaces; at most 8`);
   names.forEach((name, index) => {

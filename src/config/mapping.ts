@@ -1,7 +1,7 @@
 import protobuf from 'protobufjs/light.js';
 import * as scalars from './scalars.js';
 import { didYouMean } from './suggest.js';
-import { join, show, type Violations } from './violations.js';
+import { join, show, type Violations, wholeDocument } from './violations.js';
 
 type Plain = Record<string, unknown>;
 
@@ -25,7 +25,7 @@ export function readMessage(type: protobuf.Type, value: unknown, path: string, v
     if (field.partOf == null) message[field.name] = defaultOf(field);
   }
   if (!isObject(value)) {
-    violations.add(path || '(document)', `${show(value)}: an object is expected, with ${listed(names)}`);
+    violations.add(path || wholeDocument, `${show(value)}: an object is expected, with ${listed(names)}`);
     return message;
   }
   const seen = new Map<string, string>();

@@ -1,5 +1,5 @@
 import { didYouMean } from './suggest.js';
-import { join, show, Violations } from './violations.js';
+import { join, show, Violations, wholeDocument } from './violations.js';
 
 /** What a field may hold: its value, or null when `text` says no such thing. */
 type Parse<T> = (text: string) => T | null;
@@ -64,15 +64,16 @@ export class Section {
     return value === true;
   }
 
-  list(key: string): readonly unknown[] {
+  /** Null after a violation. */
+  list(key: string): readonly unknown[] | null {
     const value = this.#take(key) ?? [];
     if (Array.isArray(value)) return value;
     this.fail(key, `${show(value)}: a list is expected`);
-    return [];
+    return null;
   }
 
   fail(key: string, description: string): void {
-    this.violations.add(key === '' ? this.path || '(document)' : join(this.path, key), description);
+    this.violations.add(key === '' ? this.path || wholeDocument : join(this.path, key), description);
   }
 
   /** Call when every field was asked for. */

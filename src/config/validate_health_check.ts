@@ -98,5 +98,6 @@ function readUdp({ request, expectedReply }: message.UdpCheck, { path, violation
   for (const [name, bytes] of Object.entries({ request, expectedReply })) {
     if (bytes.length > maxDatagram) violations.add(`${path}.${name}`, `${bytes.length} bytes; at most ${maxDatagram}`);
   }
-  return { kind: 'udp', request, expectedReply };
+  // Copies: from the wire they are views that would keep the whole request in memory.
+  return { kind: 'udp', request: Uint8Array.from(request), expectedReply: Uint8Array.from(expectedReply) };
 }

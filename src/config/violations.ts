@@ -1,5 +1,8 @@
 import { type FieldViolation, InvalidError } from '../base/errors.js';
 
+/** Field name of a violation that concerns the document as a whole. */
+export const wholeDocument = '(document)';
+
 /** Collects every field at fault, so that one refusal names them all. */
 export class Violations {
   readonly list: FieldViolation[] = [];

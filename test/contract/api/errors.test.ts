@@ -1,0 +1,101 @@
+import grpc from '@grpc/grpc-js';
+import test from 'ava';
+import * as errors from '../../../src/base/errors.js';
+import { refused, sample, startApi } from './harness.js';
+
+const table = [
+  {
+    error: new errors.InvalidError([{ field: 'a.b', description: 'wrong' }]),
+    code: 'INVALID_ARGUMENT',
+    message: 'a.b: wrong',
+  },
+  { error: new errors.NotFoundError('listener', 'x'), code: 'NOT_FOUND', info: { kind: 'listener', resource: 'x' } },
+  {
+    error: new errors.AlreadyExistsError('listener', 'x'),
+    code: 'ALREADY_EXISTS',
+    info: { kind: 'listener', resource: 'x' },
+  },
+  { error: new errors.PreconditionError('first the other'), code: 'FAILED_PRECONDITION', message: 'first the other' },
+  {
+    error: new errors.CapacityError('limits.backends', 64, 65),
+    code: 'RESOURCE_EXHAUSTED',
+    info: { setting: 'limits.backends', limit: '64', wanted: '65' },
+  },
+  { error: new errors.UnavailableError('disk full'), code: 'UNAVAILABLE', message: 'disk full', info: {} },
+] as const;
+
+for (const { error, code, ...expected } of table) {
+  test(`${error.name} is answered with ${code}`, async (t) => {
+    const { client, agent, faults } = await startApi(t);
+    agent.failWith = error;
+    const answer = await refused(t, client.config.apply({ config: sample }));
+    t.is(answer.code, code);
+    if ('message' in expected) t.is(answer.message, expected.message);
+    t.deepEqual(answer.details.info?.metadata, 'info' in expected ? expected.info : undefined);
+    t.deepEqual(faults, []);
+  });
+}
+
+test('an error that nobody foresaw is INTERNAL, and goes to the log with its stack', async (t) => {
+  const { client, agent, faults } = await startApi(t);
+  agent.failWith = new TypeError('x is not a function');
+  const answer = await refused(t, client.status.get());
+  t.is(answer.code, 'INTERNAL');
+  t.is(answer.message, 'a fault of the agent, see its log: x is not a function');
+  t.true(faults[0] instanceof TypeError);
+});
+
+test('a stream is refused like a call', async (t) => {
+  const { client, agent } = await startApi(t);
+  agent.failWith = new errors.UnavailableError('not yet');
+  const answer = await refused(
+    t,
+    (async () => {
+      for await (const _ of client.config.watch()) t.fail('no message is expected');
+    })(),
+  );
+  t.is(answer.code, 'UNAVAILABLE');
+  t.is(answer.message, 'not yet');
+});
+
+function send(socket: string, path: string, bytes: Buffer): Promise<grpc.ServiceError | null> {
+  const client = new grpc.Client(`unix:${socket}`, grpc.credentials.createInsecure(), {
+    'grpc.max_send_message_length': -1,
+  });
+  return new Promise<grpc.ServiceError | null>((resolve) => {
+    client.makeUnaryRequest(
+      path,
+      (message: Buffer) => message,
+      (answer) => answer,
+      bytes,
+      (error) => {
+        client.close();
+        resolve(error);
+      },
+    );
+  });
+}
+
+test('bytes that are no message are INVALID_ARGUMENT, not a fault', async (t) => {
+  const { socket, agent, faults } = await startApi(t);
+  const error = await send(socket, '/spillway.v1.ConfigService/Apply', Buffer.from('0affffffff', 'hex'));
+  t.is(error?.code, grpc.status.INVALID_ARGUMENT);
+  t.regex(error!.details, /the bytes are no such message/);
+  t.is(agent.applies, 0);
+  t.deepEqual(faults, []);
+});
+
+test('a message above 64 MiB is refused with both sizes, and the server goes on', async (t) => {
+  const { socket, client } = await startApi(t);
+  const error = await send(socket, '/spillway.v1.ConfigService/Apply', Buffer.alloc(65 * 1024 * 1024));
+  t.is(error?.code, grpc.status.RESOURCE_EXHAUSTED);
+  t.regex(error!.details, /larger than max.*67108864/);
+  t.is((await client.config.get()).version, 0n);
+});
+
+test('a number of a later version is refused by name, not taken for the default', async (t) => {
+  const { socket } = await startApi(t);
+  // Config{backend_groups: [{name: "g", forwarding: 9}]}
+  const error = await send(socket, '/spillway.v1.ConfigService/Apply', Buffer.from('0a0712050a01671009', 'hex'));
+  t.is(error?.details, 'backendGroups[0].forwarding: 9 is unknown to this version: L2_DSR or IPIP is expected');
+});

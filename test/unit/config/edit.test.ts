@@ -1,0 +1,214 @@
+import test from 'ava';
+import fc from 'fast-check';
+import { AlreadyExistsError, InvalidError, NotFoundError, PreconditionError } from '../../../src/base/errors.js';
+import type { Desired } from '../../../src/config/desired.js';
+import { deleteBackendGroup, updateBackendGroup } from '../../../src/config/edit/backend_groups.js';
+import { createBackend, deleteBackend, updateBackend } from '../../../src/config/edit/backends.js';
+import { createListener, deleteListener, updateListener } from '../../../src/config/edit/listeners.js';
+import { deleteLoadBalancer, updateLoadBalancer } from '../../../src/config/edit/load_balancers.js';
+import { validate } from '../../../src/config/validate.js';
+import { toConfig } from '../../../src/config/write.js';
+import { desired } from './arbitrary.js';
+
+/** Half of them bad in one way or another. */
+const backendChange = fc.record(
+  {
+    address: fc.constantFrom('203.0.113.1', '203.0.113.7', '2001:db8:f::1', '192.0.2.0', '127.0.0.1', 'x'),
+    port: fc.constantFrom(0, 0, 443, 70_000),
+    weight: fc.constantFrom(0, 1, 100, 101),
+    zone: fc.constantFrom('', 'b', 'b b'),
+  },
+  { requiredKeys: [] },
+);
+const listenerChange = fc.record(
+  {
+    port: fc.constantFrom(80, 443, 0),
+    protocol: fc.constantFrom('TCP' as const, 'UDP' as const),
+    stopped: fc.boolean(),
+  },
+  { requiredKeys: [] },
+);
+const balancerChange = fc.record(
+  { addresses: fc.constantFrom(['192.0.2.0'], ['192.0.2.77', '2001:db8::77'], ['203.0.113.3'], []) },
+  { requiredKeys: [] },
+);
+const groupChange = fc.record(
+  { forwarding: fc.constantFrom('IPIP' as const, 'L2_DSR' as const) },
+  { requiredKeys: [] },
+);
+
+type Edit = (state: Desired) => Desired;
+const merge =
+  <T extends object>(change: object) =>
+  (before: T): T => ({ ...before, ...change });
+
+function editsOf(state: Desired): fc.Arbitrary<Edit> {
+  const group = state.backendGroups.at(-1);
+  const balancer = state.loadBalancers.at(-1);
+  const edits: fc.Arbitrary<Edit>[] = [fc.constant((same: Desired) => ({ ...same }))];
+  if (group !== undefined) {
+    const groupName = group.name;
+    edits.push(
+      groupChange.map((change) => (now) => updateBackendGroup(now, groupName, merge(change)).desired),
+      fc.constant((now) => deleteBackendGroup(now, groupName)),
+      backendChange.map((change) => (now) => {
+        const blank = { name: '', address: '203.0.113.250', port: 0, zone: '' };
+        return createBackend(now, groupName, { ...blank, ...change }).desired;
+      }),
+    );
+    for (const { name } of group.backends) {
+      edits.push(
+        backendChange.map((change) => (now) => updateBackend(now, { groupName, name }, merge(change)).desired),
+        fc.constant((now) => deleteBackend(now, { groupName, name })),
+      );
+    }
+  }
+  if (balancer !== undefined) {
+    const balancerName = balancer.name;
+    edits.push(
+      balancerChange.map((change) => (now) => updateLoadBalancer(now, balancerName, merge(change)).desired),
+      fc.constant((now) => deleteLoadBalancer(now, balancerName)),
+    );
+    for (const { name } of balancer.listeners) {
+      edits.push(
+        listenerChange.map((change) => (now) => updateListener(now, { balancerName, name }, merge(change)).desired),
+        fc.constant((now) => deleteListener(now, { balancerName, name })),
+      );
+    }
+  }
+  return fc.oneof(...edits);
+}
+
+test('a change of one resource gives what validating the whole document gives, and leaves the state before alone', (t) => {
+  let done = 0;
+  fc.assert(
+    fc.property(
+      desired.chain((state) => editsOf(state).map((edit) => ({ state, edit }))),
+      ({ state, edit }) => {
+        const before = structuredClone(state);
+        try {
+          const after = edit(state);
+          t.deepEqual(validate(toConfig(after)), after);
+          done++;
+        } catch (error) {
+          if (!(error instanceof InvalidError || error instanceof PreconditionError)) throw error;
+        }
+        t.deepEqual(state, before);
+      },
+    ),
+    { numRuns: 1500 },
+  );
+  t.true(done > 300, `${done} changes were valid`);
+});
+
+test('a change that is refused alone is refused in the whole document too', (t) => {
+  let refusals = 0;
+  const withBackend = desired.filter(({ backendGroups }) => backendGroups.some(({ backends }) => backends.length > 0));
+  fc.assert(
+    fc.property(withBackend, backendChange, (state, change) => {
+      const place = state.backendGroups.findIndex(({ backends }) => backends.length > 0);
+      const group = state.backendGroups[place]!;
+      const { name, address } = group.backends[0]!;
+      // A backend that is named by its address is another one at another address.
+      if (name === address) return;
+      const whole = toConfig(state);
+      Object.assign(whole.backendGroups[place]!.backends[0]!, change);
+      const outcome = (run: () => unknown) => {
+        try {
+          return run();
+        } catch (error) {
+          if (error instanceof InvalidError) return 'refused';
+          throw error;
+        }
+      };
+      const alone = outcome(() => updateBackend(state, { groupName: group.name, name }, merge(change)).desired);
+      t.deepEqual(
+        alone,
+        outcome(() => validate(whole)),
+      );
+      if (alone === 'refused') refusals++;
+    }),
+    { numRuns: 1000 },
+  );
+  t.true(refusals > 100);
+});
+
+const state: Desired = validate(
+  toConfig({
+    loadBalancers: [
+      {
+        name: 'lb',
+        addresses: ['192.0.2.1'],
+        description: '',
+        labels: {},
+        listeners: [
+          {
+            name: 'https',
+            protocol: 'tcp',
+            port: 443,
+            backendGroup: 'web',
+            scheduler: 'TCH',
+            sessionTimeoutMs: 900_000,
+            healthCheck: null,
+            allUnhealthy: 'FAIL_OPEN',
+            stopped: false,
+            description: '',
+          },
+        ],
+      },
+    ],
+    backendGroups: [
+      {
+        name: 'web',
+        forwarding: 'L2_DSR',
+        description: '',
+        backends: [
+          { name: 'be1', address: '203.0.113.1', family: 4, port: 0, weight: 100, zone: '' },
+          { name: '203.0.113.2', address: '203.0.113.2', family: 4, port: 0, weight: 100, zone: '' },
+        ],
+      },
+      { name: 'spare', forwarding: 'L2_DSR', description: '', backends: [] },
+    ],
+  }),
+);
+
+test('everything that a change of a weight does not touch is shared with the state before', (t) => {
+  const { desired: after } = updateBackend(state, { groupName: 'web', name: 'be1' }, merge({ weight: 1 }));
+  t.is(after.loadBalancers, state.loadBalancers);
+  t.is(after.backendGroups[1], state.backendGroups[1]);
+  t.is(after.backendGroups[0]!.backends[1], state.backendGroups[0]!.backends[1]);
+});
+
+test('a backend named by its address cannot move to another', (t) => {
+  const move = () => updateBackend(state, { groupName: 'web', name: '203.0.113.2' }, merge({ address: '203.0.113.3' }));
+  const error = t.throws(move, { instanceOf: InvalidError });
+  t.deepEqual(
+    error!.violations.map(({ field }) => field),
+    ['backend.address'],
+  );
+  const same = updateBackend(state, { groupName: 'web', name: 'be1' }, merge({ address: '203.0.113.3' }));
+  t.is(same.resource.address, '203.0.113.3');
+});
+
+test('what is not there, what is there, and what is in use are told apart', (t) => {
+  const keep = <T>(before: T) => before;
+  t.throws(() => updateBackend(state, { groupName: 'wbe', name: 'be1' }, keep), { message: 'no backend group "wbe"' });
+  t.throws(() => updateBackend(state, { groupName: 'web', name: 'x' }, keep), { instanceOf: NotFoundError });
+  t.throws(() => deleteListener(state, { balancerName: 'x', name: 'https' }), { message: 'no LoadBalancer "x"' });
+  t.throws(() => createListener(state, 'lb', toConfig(state).loadBalancers[0]!.listeners[0]!), {
+    instanceOf: AlreadyExistsError,
+  });
+  t.throws(() => deleteBackendGroup(state, 'web'), {
+    instanceOf: PreconditionError,
+    message: 'listener "lb/https" uses backend group "web": delete it, or name another group there, first',
+  });
+  t.is(deleteBackendGroup(state, 'spare').backendGroups.length, 1);
+});
+
+test('a fault in another resource than the changed one is named by its place in the document', (t) => {
+  const { desired: withPort } = updateBackend(state, { groupName: 'web', name: 'be1' }, merge({ port: 443 }));
+  const error = t.throws(() => updateListener(withPort, { balancerName: 'lb', name: 'https' }, merge({ port: 8443 })), {
+    instanceOf: InvalidError,
+  });
+  t.is(error!.violations[0]!.field, 'backendGroups[0].backends[0].port');
+});
