@@ -9,7 +9,7 @@ import type { AgentCommand, AgentState } from './nexthop_agent.js';
  * a (the agent): eth0 to b, eth1 to c; b and c answer ARP for their networks. Changes of one test are undone by it,
  * since all of them share the namespaces.
  */
-const NAME = `nl-${process.pid.toString(36)}`;
+const NAME = `sw-t${process.pid}-nh-`;
 const AGENT = fileURLToPath(new URL('./nexthop_agent.js', import.meta.url));
 const MAC_B = '02:00:5e:00:00:02';
 
