@@ -1,7 +1,9 @@
 import protojson from 'protobufjs/ext/protojson.js';
 import protobuf from 'protobufjs/light.js';
+import { InvalidError } from '../base/errors.js';
 import { descriptor } from './generated/descriptor.generated.js';
 import type { Messages } from './generated/messages.generated.js';
+import { decodeNoting } from './unknown_fields.js';
 
 export type MessageName = keyof Messages;
 
@@ -20,6 +22,11 @@ export interface Codec<T> {
   encode(message: Input<T>): Buffer;
   /** @throws Error when the bytes are no such message. */
   decode(bytes: Uint8Array): T;
+  /**
+   * For requests: what a later version added and this one would ignore is refused instead.
+   * @throws InvalidError naming the message with the unknown field.
+   */
+  decodeStrict(bytes: Uint8Array): T;
   /** The protobuf JSON mapping: enums by name, 64-bit integers and durations as strings, unset fields left out. */
   toJson(message: Input<T>): unknown;
 }
@@ -46,6 +53,11 @@ function makeCodec<T>(type: protobuf.Type): Codec<T> {
       return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     },
     decode: (bytes) => type.toObject(type.decode(bytes), plain) as T,
+    decodeStrict(bytes) {
+      const { message, unknown } = decodeNoting(type, bytes);
+      if (unknown.length > 0) throw new InvalidError(unknown);
+      return type.toObject(message as protobuf.Message, plain) as T;
+    },
     toJson: (message) => protojson.toJson(type, type.fromObject(message as object)),
   };
 }

@@ -78,7 +78,7 @@ function define(method: AnyMethod): grpc.MethodDefinition<unknown, unknown> {
     responseDeserialize: (bytes) => method.response.decode(bytes),
     requestDeserialize: (bytes) => {
       try {
-        return method.request.decode(bytes);
+        return method.request.decodeStrict(bytes);
       } catch (error) {
         return new Malformed(error as Error);
       }
@@ -135,6 +135,7 @@ function cancellation(call: Unary | Streaming): AbortSignal {
 
 function wellFormed(request: unknown): unknown {
   if (!(request instanceof Malformed)) return request;
+  if (request.error instanceof InvalidError) throw request.error;
   const description = `the bytes are no such message: ${request.error.message}`;
   throw new InvalidError([{ field: '(request)', description }]);
 }

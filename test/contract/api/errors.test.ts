@@ -99,3 +99,38 @@ test('a number of a later version is refused by name, not taken for the default'
   const error = await send(socket, '/spillway.v1.ConfigService/Apply', Buffer.from('0a0712050a01671009', 'hex'));
   t.is(error?.details, 'backendGroups[0].forwarding: 9 is unknown to this version: L2_DSR or IPIP is expected');
 });
+
+test('a field of a later version is refused, not dropped: it may be an access list', async (t) => {
+  const { socket, agent } = await startApi(t);
+  // Config{backend_groups: [{name: "g", 15: 1}]}
+  const error = await send(socket, '/spillway.v1.ConfigService/Apply', Buffer.from('0a0712050a01677801', 'hex'));
+  t.is(
+    error?.details,
+    'config.backendGroups[0]: field number 15 is unknown to this version of the agent: leave it out, or upgrade',
+  );
+  t.is(agent.applies, 0);
+});
+
+test('a document of 1,000 listeners with 50 backends each passes, there and back', async (t) => {
+  const { client } = await startApi(t);
+  const loadBalancers = Array.from({ length: 32 }, (_, place) => ({
+    name: `lb${place}`,
+    addresses: [`192.0.2.${place}`],
+    listeners: Array.from({ length: 32 }, (_, index) => place * 32 + index)
+      .filter((number) => number < 1000)
+      .map((number) => ({ protocol: 'TCP' as const, port: 1000 + number, backendGroup: `g${number}` })),
+  }));
+  const backendGroups = Array.from({ length: 1000 }, (_, number) => ({
+    name: `g${number}`,
+    forwarding: 'IPIP' as const,
+    backends: Array.from({ length: 50 }, (_, index) => ({ address: `10.${number >> 8}.${number & 255}.${index + 1}` })),
+  }));
+  t.like(await client.config.apply({ config: { loadBalancers, backendGroups } }), { version: 1n, changed: true });
+  t.is(
+    (await client.config.updateBackend({ backendGroup: 'g999', backend: { name: '10.3.231.50', weight: 0 } })).weight,
+    0,
+  );
+  const { config } = await client.config.get();
+  t.is(config!.backendGroups.length, 1000);
+  t.is(config!.backendGroups[999]!.backends[49]!.weight, 0);
+});
