@@ -1,9 +1,9 @@
 import test from 'ava';
 import fc from 'fast-check';
 import { DecapReason } from '../../src/abi/abi.generated.js';
-import { encodeConfig, loadDecap, mapNames, type Rules } from '../../src/backend/program.js';
+import { encodeConfig, loadDecap, mapNames, objectPath, type Rules } from '../../src/backend/program.js';
 import type { Ip } from '../../src/base/ip.js';
-import type { BpfMap, BpfObject, BpfProgram } from '../../src/dataplane/addon.js';
+import { type BpfMap, BpfObject, type BpfProgram } from '../../src/dataplane/addon.js';
 import {
   checksum,
   ethernet,
@@ -179,6 +179,15 @@ test('counters name packets and bytes as received', (t) => {
   const frame = ethernet(outer('4in4', inner('4in4')));
   for (let i = 0; i < 3; i++) program.run(frame);
   t.is(program.bytes(DecapReason.DECAP_STRIPPED_4IN4), BigInt(3 * frame.length));
+});
+
+test('the program loads without support for frames in fragments, as kernels before 5.18 have it', (t) => {
+  const object = BpfObject.load(objectPath, { frags: false, rodata: { config: encodeConfig(open, false) } });
+  t.teardown(() => object.close());
+  const frame = ethernet(outer('6in6', inner('6in6')));
+  const { retval, data } = object.program('decap').testRun({ data: frame });
+  t.is(verdicts[retval], 'pass');
+  t.deepEqual(Buffer.from(data), ethernet(inner('6in6')));
 });
 
 test('without a MAC of its own the program strips nothing', (t) => {
