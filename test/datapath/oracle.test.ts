@@ -1,0 +1,238 @@
+/**
+ * Random and mutated packets through the program and through the model, while backends come and go, weights change and
+ * time passes: no verdict, byte, counter or session may differ. SPILLWAY_SEED repeats a run, SPILLWAY_PACKETS sets its
+ * length.
+ */
+import test, { type ExecutionContext } from 'ava';
+import { BackendFlags, backendOffset, backendSize } from '../../src/abi/abi.generated.js';
+import type { Desired } from '../../src/config/desired.js';
+import { Comparison } from '../support/compare.js';
+import { DataPath, type DataPathOptions, lbMac } from '../support/data_path.js';
+import { backend, desiredOf, group, listener, loadBalancer, seen, tcpCheck } from '../support/desired.js';
+import { ethernet, ip4 } from '../support/frame.js';
+import { readControl } from '../support/model/control.js';
+import { DataPathModel } from '../support/model/data_path_model.js';
+import { pinToCpu } from '../support/pin_cpu.js';
+import { Random } from '../support/random.js';
+import { RandomTraffic, type Target } from '../support/random_traffic.js';
+import { tcp } from '../support/transport.js';
+
+const packets = Number(process.env['SPILLWAY_PACKETS'] ?? 100_000);
+
+const vips = {
+  l2: ['192.0.2.10', '2001:db8:10::10'],
+  tunnel4: ['192.0.2.11'],
+  tunnel6: ['192.0.2.12', '2001:db8:10::12'],
+};
+const backendNames = ['l1', 'l2', 'l3', 'a1', 'a2', 'a3', 'b1', 'b2', 'b3'];
+
+const targets: Target[] = [
+  ...vips.l2.flatMap((address): Target[] => [
+    { address, port: 80, protocol: 'tcp' },
+    { address, port: 53, protocol: 'udp' },
+    { address, port: 8080, protocol: 'tcp' },
+  ]),
+  { address: '192.0.2.11', port: 80, protocol: 'tcp' },
+  { address: '192.0.2.11', port: 443, protocol: 'udp' },
+  ...vips.tunnel6.map((address): Target => ({ address, port: 80, protocol: 'tcp' })),
+  { address: '192.0.2.10', port: 9, protocol: 'tcp' },
+];
+
+function randomDesired(random: Random, timeouts = [10_000, 60_000, 900_000]): Desired {
+  const weight = (): number => random.pick([0, 1, 50, 100, 100, 100]);
+  const members = (prefix: string, address: (i: number) => string) =>
+    [1, 2, 3].filter(() => random.chance(0.9)).map((i) => backend(`${prefix}${i}`, address(i), weight()));
+  const stopped = random.chance(0.05);
+  const sessionTimeoutMs = random.pick(timeouts);
+  const checked = {
+    healthCheck: tcpCheck,
+    sessionTimeoutMs,
+    allUnhealthy: random.pick(['FAIL_OPEN', 'FAIL_CLOSED'] as const),
+  };
+  return desiredOf(
+    [
+      loadBalancer('l2', vips.l2, [
+        listener({ port: 80, backendGroup: 'l2', ...checked, stopped }),
+        listener({ port: 53, protocol: 'udp', backendGroup: 'l2', ...checked }),
+        listener({ port: 8080, backendGroup: 'l2', scheduler: 'SCH', ...checked }),
+        listener({ port: 9, backendGroup: 'l2', stopped: true }),
+      ]),
+      loadBalancer('tunnel4', vips.tunnel4, [
+        listener({ port: 80, backendGroup: 'tunnel4', ...checked }),
+        listener({ port: 443, protocol: 'udp', backendGroup: 'tunnel4', scheduler: 'SCH', ...checked }),
+      ]),
+      loadBalancer('tunnel6', vips.tunnel6, [listener({ port: 80, backendGroup: 'tunnel6', ...checked })]),
+    ],
+    [
+      group(
+        'l2',
+        'L2_DSR',
+        members('l', (i) => `203.0.113.${20 + i}`),
+      ),
+      group(
+        'tunnel4',
+        'IPIP',
+        members('a', (i) => `203.0.113.${30 + i}`),
+      ),
+      group(
+        'tunnel6',
+        'IPIP',
+        members('b', (i) => `2001:db8:200::${40 + i}`),
+      ),
+    ],
+  );
+}
+
+/** One thing of those that happen between packets. */
+async function happen(
+  lb: DataPath,
+  model: DataPathModel,
+  random: Random,
+  state: { desired: Desired },
+  run: Run,
+): Promise<string> {
+  const kind = random.below(10);
+  if (kind < 3 || (run.quiet && kind !== 4)) {
+    const ticks = random.pick(run.quiet ? [1, 2, 4, 8, 15] : [1, 2, 3, 4, 5, 30, 45, 130, 300, 2000]);
+    lb.pass(ticks);
+    model.sessions.pass(ticks);
+    return `${ticks} ticks pass`;
+  }
+  if (kind === 3) {
+    flipUp(lb, random);
+    return 'a backend goes up or down, its tables as they are';
+  }
+  if (kind === 4) {
+    const { timeouts } = sweepTimeouts(model);
+    await lb.sessions.sweep({ timeouts });
+    model.sessions.sweep(model.now);
+    return 'the table is swept';
+  }
+  if (kind < 8) state.desired = randomDesired(random);
+  const unhealthy = backendNames.filter(() => random.chance(0.2));
+  const unresolved = backendNames.filter(() => random.chance(0.05));
+  const ops = await lb.apply(state.desired, seen(state.desired, { unhealthy, unresolved }));
+  return `applied: ${ops.map(({ op }) => op).join(', ')}`;
+}
+
+function sweepTimeouts(model: DataPathModel): { timeouts: Uint16Array } {
+  return { timeouts: Uint16Array.from(model.control.services.flatMap(({ timeoutTicks }) => timeoutTicks)) };
+}
+
+/** As between a verdict and the swap of its tables: the choice is down and there is no other. */
+function flipUp(lb: DataPath, random: Random): void {
+  const rows = new Uint8Array(lb.maps.backends.mmap());
+  const ids = [...lb.compiled!.backends.keys()];
+  if (ids.length > 0) rows[random.pick(ids) * backendSize + backendOffset.flags]! ^= BackendFlags.BACKEND_UP;
+}
+
+interface Run {
+  readonly options: DataPathOptions & { readonly buckets: number };
+  readonly clients: number;
+  readonly portsPerClient: number;
+  readonly packets: number;
+  readonly flags?: readonly string[];
+  readonly bent?: number;
+  readonly skewed?: boolean;
+  readonly twice?: boolean;
+  /** Nothing happens but that time passes and the table is swept. */
+  readonly quiet?: boolean;
+  /** Packets from one thing that happens to the next; 100. */
+  readonly every?: number;
+  /** Instead of random traffic. */
+  readonly frames?: () => Buffer;
+}
+
+async function agree(t: ExecutionContext, run: Run): Promise<void> {
+  const random = new Random();
+  t.log(`seed ${random.seed}`);
+  const lb = new DataPath(run.options);
+  t.teardown(() => lb.close());
+  const state = { desired: randomDesired(random, run.quiet ? [30_000] : undefined) };
+  await lb.apply(state.desired);
+  const model = new DataPathModel(run.options.buckets, readControl(lb));
+  const comparison = new Comparison(lb, model);
+  const strangers = ['192.0.2.99', '2001:db8:10::99', '203.0.113.11'];
+  const traffic = new RandomTraffic(random, { lbMac, targets, strangers, ...run });
+  let story = 'the start';
+  for (let i = 0; i < run.packets; i++) {
+    if (i % (run.every ?? 100) === 99) {
+      story = await happen(lb, model, random, state, run);
+      model.control = readControl(lb);
+    }
+    const frame = run.frames?.() ?? traffic.next();
+    const expected = model.handle(frame);
+    const { verdict, frame: out } = lb.run(frame);
+    const same = verdict === expected.verdict && out.equals(expected.frame);
+    const differing = same
+      ? (comparison.counts() ?? (expected.tag ? comparison.bucketsOf(expected.tag) : null))
+      : {
+          what: 'verdict or bytes',
+          kernel: { verdict, out: out.toString('hex') },
+          model: { ...expected, frame: expected.frame.toString('hex') },
+        };
+    const whole = differing ?? (i % 100 === 98 ? (comparison.table() ?? comparison.traffic()) : null);
+    if (whole) {
+      t.log({ packet: i, after: story, frame: frame.toString('hex'), expected, ...whole });
+      return t.fail(`seed ${random.seed}, packet ${i}: ${whole.what} differs`);
+    }
+  }
+  t.log(`${run.packets} packets:`, lb.reasons(), lb.tableEvents());
+  t.pass();
+}
+
+test.before(() => pinToCpu(0));
+
+test.serial('a table with room', (t) =>
+  agree(t, { options: { buckets: 4096 }, clients: 300, portsPerClient: 8, packets: Math.ceil(packets * 0.4) }),
+);
+test.serial('a table that is always full', (t) =>
+  agree(t, { options: { buckets: 16 }, clients: 60, portsPerClient: 3, packets: Math.ceil(packets * 0.1) }),
+);
+test.serial('a table around its limit, where entries move', (t) =>
+  agree(t, { options: { buckets: 128 }, clients: 60, portsPerClient: 2, packets: Math.ceil(packets * 0.1) }),
+);
+/* Sessions that last: entries are moved, those long idle give way, and some flows find no room at all. */
+const lasting = {
+  flags: [...Array<string>(30).fill('A'), 'FA'],
+  bent: 0.02,
+  portsPerClient: 1,
+  quiet: true,
+  skewed: true,
+};
+test.serial('a table that established sessions fill nearly', (t) =>
+  agree(t, { options: { buckets: 32 }, clients: 11, ...lasting, packets: Math.ceil(packets * 0.1) }),
+);
+test.serial('a table that established sessions overfill', (t) =>
+  agree(t, { options: { buckets: 32 }, clients: 24, ...lasting, packets: Math.ceil(packets * 0.1) }),
+);
+test.serial('a table filled past its last slot by flows that are established at once', (t) => {
+  const buckets = 512;
+  const wanted = Math.floor(buckets * 4 * 1.1);
+  let sent = 0;
+  const frames = (): Buffer => {
+    const flow = Math.floor(sent++ / 2) % wanted;
+    const from = `198.51.${100 + (flow >> 8)}.${flow & 0xff}`;
+    return ethernet({ to: lbMac }, ip4({ from, to: '192.0.2.10' }, tcp({ from: 40_000, to: 80, flags: 'A' })));
+  };
+  return agree(t, {
+    options: { buckets },
+    clients: 1,
+    portsPerClient: 1,
+    quiet: true,
+    every: 2000,
+    frames,
+    packets: wanted * 4,
+  });
+});
+test.serial('the smallest table', (t) =>
+  agree(t, { options: { buckets: 2 }, clients: 8, portsPerClient: 2, packets: Math.ceil(packets * 0.1) }),
+);
+test.serial('loaded for frames in fragments', (t) =>
+  agree(t, {
+    options: { buckets: 256, frags: true },
+    clients: 60,
+    portsPerClient: 4,
+    packets: Math.ceil(packets * 0.1),
+  }),
+);

@@ -1,0 +1,187 @@
+/**
+ * dist/bpf/lb.bpf.o in the kernel, attached to nothing and pinned nowhere: packets go through it by BPF_PROG_TEST_RUN.
+ * Its control maps are filled as the agent fills them, from a desired state.
+ */
+import { fileURLToPath } from 'node:url';
+import * as abi from '../../src/abi/abi.generated.js';
+import { parseMac } from '../../src/base/ip.js';
+import { compile } from '../../src/compile/compile.js';
+import type { Compiled, Observed } from '../../src/compile/compiled.js';
+import type { FlowKey } from '../../src/compile/fingerprint.js';
+import { IdLedger } from '../../src/compile/ids.js';
+import type { TableOp } from '../../src/compile/ops.js';
+import { plan } from '../../src/compile/plan.js';
+import type { Desired } from '../../src/config/desired.js';
+import { type BpfMap, BpfObject, type BpfProgram } from '../../src/dataplane/addon.js';
+import { openTickClock, type TickClock } from '../../src/dataplane/clock.js';
+import { Counters } from '../../src/dataplane/counters.js';
+import { kernelName, type MapName, mapNames } from '../../src/dataplane/layout.js';
+import { SessionTable } from '../../src/dataplane/session-table.js';
+import { deriveKey, freshSettings, SettingsMap } from '../../src/dataplane/settings.js';
+import { ControlTables } from '../../src/dataplane/tables.js';
+import { seen } from './desired.js';
+
+export const lbMac = '02:00:00:00:00:11';
+export const verdictNames = ['ABORTED', 'DROP', 'PASS', 'TX', 'REDIRECT'] as const;
+
+const bpfDirectory = new URL('../../bpf/', import.meta.url);
+export const lbObjectFile = fileURLToPath(new URL('lb.bpf.o', bpfDirectory));
+export const clockObjectFile = fileURLToPath(new URL('clock.bpf.o', bpfDirectory));
+
+/** With this shift every jiffy of some thousand years is tick 0. */
+const FROZEN_SHIFT = 40;
+const FROZEN_TICK_MS = 256;
+
+export interface DataPathOptions {
+  /** Of the session table, 4 slots each; a power of two. */
+  readonly buckets?: number;
+  readonly services?: number;
+  readonly pools?: number;
+  readonly tables?: number;
+  readonly backends?: number;
+  readonly frags?: boolean;
+  /** 'frozen' (default): time passes by DataPath.pass alone. */
+  readonly clock?: 'frozen' | 'real';
+  readonly key?: FlowKey;
+}
+
+export interface Result {
+  readonly verdict: (typeof verdictNames)[number];
+  readonly frame: Buffer;
+}
+
+export class DataPath {
+  readonly program: BpfProgram;
+  readonly maps: Readonly<Record<MapName, BpfMap>>;
+  readonly clock: Pick<TickClock, 'now' | 'tickMs' | 'hz' | 'shift' | 'close'>;
+  readonly control: ControlTables;
+  readonly settings: SettingsMap;
+  readonly sessions: SessionTable;
+  readonly counters: Counters;
+  readonly ids: IdLedger;
+  readonly key: FlowKey;
+  compiled: Compiled | null = null;
+  readonly #object: BpfObject;
+
+  constructor(options: DataPathOptions = {}) {
+    const sizes = sizesOf(options);
+    const rodata = new Uint8Array(abi.lbConfigSize);
+    const config = { bucketMask: sizes.sessions - 1, frags: options.frags ? 1 : 0 };
+    abi.writeLbConfig(new DataView(rodata.buffer), 0, config);
+    this.#object = BpfObject.load(lbObjectFile, {
+      rodata: { config: rodata },
+      maxEntries: Object.fromEntries(mapNames.map((name) => [kernelName(name), sizes[name]])),
+      frags: options.frags ?? false,
+    });
+    this.program = this.#object.program('lb');
+    const map = (name: MapName): [MapName, BpfMap] => [name, this.#object.map(kernelName(name))];
+    this.maps = Object.fromEntries(mapNames.map(map)) as Record<MapName, BpfMap>;
+    this.clock = options.clock === 'real' ? openTickClock(clockObjectFile) : frozenClock;
+    this.key = options.key ?? deriveKey(Buffer.from('a key for tests'));
+    this.settings = new SettingsMap(this.maps.settings);
+    this.settings.write(freshSettings(this.key, this.clock, 1));
+    this.settings.setMacs([parseMac(lbMac)!]);
+    this.control = new ControlTables(this.maps, this.clock);
+    this.sessions = new SessionTable(this.maps.sessions, this.maps.details, this.clock);
+    this.counters = new Counters(this.maps);
+    this.ids = new IdLedger({ services: sizes.services - 1, pools: sizes.pools - 1, backends: sizes.backends - 1 });
+  }
+
+  close(): void {
+    this.program.close();
+    for (const map of Object.values(this.maps)) map.close();
+    this.#object.close();
+    this.clock.close();
+  }
+
+  /** From what the maps hold to what `desired` asks for; the steps taken. */
+  async apply(desired: Desired, observed: Observed = seen(desired)): Promise<readonly TableOp[]> {
+    this.compiled = compile(desired, observed, this.ids, { tickMs: this.clock.tickMs });
+    const ops = plan(this.control.read(), this.compiled.tables, { tableCount: this.control.tableCount });
+    await this.control.apply(ops);
+    return ops;
+  }
+
+  run(frame: Uint8Array): Result {
+    const { retval, data } = this.program.testRun({ data: frame });
+    return { verdict: verdictNames[retval]!, frame: Buffer.from(data.buffer, data.byteOffset, data.byteLength) };
+  }
+
+  /** Number of a backend as the first pool that has it knows it. */
+  backendId(name: string, pool?: string): number {
+    for (const { id, group, backend } of this.compiled!.backends.values()) {
+      if (backend.name === name && (pool === undefined || group === pool)) return id;
+    }
+    throw new Error(`no backend ${name}`);
+  }
+
+  serviceId(vip: string, port: number, protocol = 6): number {
+    return this.compiled!.tables.vips.get(`${protocol}/${vip}/${port}`)!.service;
+  }
+
+  /** Reasons counted so far, by their word; those never seen are left out. */
+  reasons(): Record<string, number> {
+    return named(abi.Reason, this.counters.global().reasons);
+  }
+
+  tableEvents(): Record<string, number> {
+    return named(abi.TableEvent, this.counters.global().table);
+  }
+
+  /** Lets time pass for a table whose clock is frozen: all that is remembered becomes older. */
+  pass(ticks: number): void {
+    age(new DataView(this.maps.sessions.mmap()), abi.sessionSlotSize, (view, at) => {
+      const high = view.getUint32(at + 12, true);
+      if (high !== 0) view.setUint32(at + 12, (high & 0xff00_0000) | ((high - ticks) & 0xff_ffff), true);
+    });
+    age(new DataView(this.maps.details.mmap()), abi.sessionDetailSize, (view, at) => {
+      const created = at + abi.sessionDetailOffset.createdTick;
+      view.setUint32(created, (view.getUint32(created, true) - ticks) & 0xff_ffff, true);
+    });
+    age(new DataView(this.maps.pools.mmap()), abi.poolSize, (view, at) => {
+      const until = at + abi.poolOffset.handoverUntil;
+      view.setUint32(until, (view.getUint32(until, true) - ticks) & 0xff_ffff, true);
+    });
+  }
+
+  passMs(ms: number): void {
+    this.pass(Math.ceil(ms / this.clock.tickMs));
+  }
+}
+
+const frozenClock = { hz: 1, shift: FROZEN_SHIFT, tickMs: FROZEN_TICK_MS, now: () => 0, close: () => {} };
+
+function sizesOf(options: DataPathOptions): Record<MapName, number> {
+  const buckets = options.buckets ?? 64;
+  const services = options.services ?? 64;
+  const backends = options.backends ?? 64;
+  const pools = options.pools ?? 16;
+  return {
+    settings: 1,
+    vip_filter: 1,
+    vips: services * 2,
+    services,
+    pools,
+    maglev: options.tables ?? pools * 2,
+    backends,
+    sessions: buckets,
+    details: buckets * 4,
+    svc_counters: services,
+    be_counters: backends,
+    counters: 1,
+    events: 256 * 1024,
+  };
+}
+
+function age(view: DataView, size: number, one: (view: DataView, at: number) => void): void {
+  for (let at = 0; at + size <= view.byteLength; at += size) one(view, at);
+}
+
+function named(words: Readonly<Record<string, number>>, counts: readonly bigint[]): Record<string, number> {
+  const result: Record<string, number> = {};
+  for (const [word, index] of Object.entries(words)) {
+    const count = Number(counts[index] ?? 0n);
+    if (count > 0) result[word] = count;
+  }
+  return result;
+}

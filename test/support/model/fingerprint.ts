@@ -1,0 +1,45 @@
+/** NH over little-endian words and the mixer after it, as the comment of bpf/fingerprint.h has them. */
+import type { FlowKey } from '../../../src/compile/fingerprint.js';
+import type { Parsed } from './parse.js';
+
+const word32 = (1n << 32n) - 1n;
+const word64 = (1n << 64n) - 1n;
+
+function littleEndianWords(bytes: Buffer): bigint[] {
+  return Array.from({ length: bytes.length / 4 }, (_, i) => BigInt(bytes.readUInt32LE(i * 4)));
+}
+
+/** Sum of (w0 + k0)(w1 + k1) over pairs of words, from key word `from` on. */
+function nh(words: readonly bigint[], key: FlowKey, from: number): bigint {
+  let sum = 0n;
+  for (let i = 0; i < words.length; i += 2) {
+    const left = (words[i]! + BigInt(key.words[from + i]!)) & word32;
+    const right = (words[i + 1]! + BigInt(key.words[from + i + 1]!)) & word32;
+    sum = (sum + left * right) & word64;
+  }
+  return sum;
+}
+
+function mix(sum: bigint, [first, second]: readonly bigint[]): bigint {
+  let h = sum ^ first!;
+  h ^= h >> 32n;
+  h = (h * 0x9fb2_1c65_1e98_df25n) & word64;
+  h ^= h >> 29n;
+  h = (h * (second! | 1n)) & word64;
+  h ^= h >> 32n;
+  return h === 0n ? 1n : h;
+}
+
+export function flowFingerprint(flow: Parsed, key: FlowKey): bigint {
+  const ports = Buffer.alloc(4);
+  ports.writeUInt16BE(flow.sourcePort, 0);
+  ports.writeUInt16BE(flow.destinationPort, 2);
+  const words = [...littleEndianWords(ports), BigInt(flow.protocol)];
+  words.push(...littleEndianWords(flow.source), ...littleEndianWords(flow.destination));
+  return mix(nh(words, key, 0), key.finish);
+}
+
+export function sourceFingerprint(flow: Parsed, key: FlowKey): bigint {
+  const words = littleEndianWords(flow.source);
+  return mix(nh(flow.v6 ? words : [...words, 0n], key, 2), key.finish);
+}
