@@ -33,8 +33,12 @@ rm -f "$where/build/.key"
 set --
 # Installed headers save a download (and work without a network).
 [ -e /usr/include/node/node_api.h ] && set -- --nodedir=/usr
+echo "build: native addon${sanitize:+ with $sanitize sanitizer}" >&2
 gyp() {
-	"$root/node_modules/.bin/node-gyp" -C "$where" --loglevel=warn "$@" >&2
+	"$root/node_modules/.bin/node-gyp" -C "$where" --loglevel=warn "$@" >"$where/build/.log" 2>&1 || {
+		cat "$where/build/.log" >&2
+		exit 1
+	}
 }
 gyp configure "$@" -- "-Dsanitize=$sanitize"
 gyp build -j "$(nproc)" "$@"

@@ -122,9 +122,11 @@ Napi::Value BpfProgram::TestRun(const Napi::CallbackInfo &info)
 	if (context) {
 		run.ctx_in = context->data();
 		run.ctx_size_in = context->size();
-		/* A program that only reads its context (SEC("syscall") aside) still gets it copied back. */
-		run.ctx_out = context->data();
-		run.ctx_size_out = context->size();
+		/* A program without a frame (SEC("syscall")) gets its context back in place, and refuses ctx_out. */
+		if (data) {
+			run.ctx_out = context->data();
+			run.ctx_size_out = context->size();
+		}
 	}
 	/* repeat 0 and 1 are the same to the kernel, but programs without a frame refuse the field. */
 	run.repeat = repeat > 1 ? static_cast<int>(repeat) : 0;

@@ -34,16 +34,10 @@ Bytes Slots(Args &args, Napi::Value value)
 class SweepWorker : public Napi::AsyncWorker
 {
       public:
-	SweepWorker(Napi::Env env, Napi::ArrayBuffer sessions, SweepOrder order)
-	    : AsyncWorker(env, "spillway-sweep"), deferred_(Napi::Promise::Deferred::New(env)),
-	      sessions_(Napi::Persistent(sessions)), order_(std::move(order)), slots_(sessions.Data()),
-	      count_(sessions.ByteLength() / kSlotBytes)
+	SweepWorker(Napi::Env env, napi_deferred deferred, Napi::ArrayBuffer sessions, SweepOrder order)
+	    : AsyncWorker(env, "spillway-sweep"), deferred_(deferred), sessions_(Napi::Persistent(sessions)),
+	      order_(std::move(order)), slots_(sessions.Data()), count_(sessions.ByteLength() / kSlotBytes)
 	{
-	}
-
-	Napi::Promise Promise() const
-	{
-		return deferred_.Promise();
 	}
 
 	void Execute() override
@@ -61,11 +55,11 @@ class SweepWorker : public Napi::AsyncWorker
 		result.Set("expired", result_.expired);
 		result.Set("purged", result_.purged);
 		result.Set("unfinished", Counts(env, result_.unfinished.data(), result_.unfinished.size()));
-		deferred_.Resolve(result);
+		napi_resolve_deferred(env, deferred_, result); /* refused in a worker that is terminated */
 	}
 
       private:
-	Napi::Promise::Deferred deferred_;
+	napi_deferred deferred_;
 	Napi::Reference<Napi::ArrayBuffer> sessions_; /* keeps the mapping while the thread walks */
 	SweepOrder order_;
 	void *slots_;
@@ -97,9 +91,15 @@ Napi::Value SweepSessions(const Napi::CallbackInfo &info)
 		return {};
 	Napi::Uint16Array array = timeouts.As<Napi::Uint16Array>();
 	order.timeouts.assign(array.Data(), array.Data() + array.ElementLength());
-	auto *worker = new SweepWorker(env, sessions.As<Napi::ArrayBuffer>(), std::move(order));
+	/* Not Promise::Deferred: it holds an uninitialised handle when a worker that is terminated refuses the promise.
+	 */
+	napi_deferred deferred;
+	napi_value promise;
+	if (napi_create_promise(env, &deferred, &promise) != napi_ok)
+		return {};
+	auto *worker = new SweepWorker(env, deferred, sessions.As<Napi::ArrayBuffer>(), std::move(order));
 	worker->Queue(); /* frees itself when done */
-	return worker->Promise();
+	return Napi::Value(env, promise);
 }
 
 Napi::Value ClearSlot(const Napi::CallbackInfo &info)

@@ -3,7 +3,7 @@ import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import type { ExecutionContext } from 'ava';
-import { Prober, type ProbeRequest, type ProbeResult } from '../../src/dataplane/addon.js';
+import { type ProbeRequest, type ProbeResult, Prober } from '../../src/dataplane/addon.js';
 
 export const LOOPBACK = Uint8Array.of(127, 0, 0, 1);
 export const LOOPBACK6 = Uint8Array.from({ length: 16 }, (_, index) => (index === 15 ? 1 : 0));
@@ -55,7 +55,11 @@ export class Bench {
 }
 
 /** A tcp server on loopback; gives its port. */
-export async function serve(t: ExecutionContext, handle: (socket: Socket) => void, host = '127.0.0.1'): Promise<number> {
+export async function serve(
+  t: ExecutionContext,
+  handle: (socket: Socket) => void,
+  host = '127.0.0.1',
+): Promise<number> {
   const sockets = new Set<Socket>();
   const server = createServer({ allowHalfOpen: true }, (socket) => {
     sockets.add(socket);

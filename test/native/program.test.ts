@@ -14,7 +14,7 @@ import {
   queryTc,
   queryXdp,
 } from '../../src/dataplane/addon.js';
-import { loadSample, nativeError, pinDirectory } from './fixture.js';
+import { loadSample, nativeError, pinDirectory, u32 } from './fixture.js';
 
 const HANDLE = 1;
 const PRIORITY = 50;
@@ -146,8 +146,17 @@ test('a test run gives verdict, frame and time', (t) => {
 test('a context given to a test run comes back', (t) => {
   // struct xdp_md: data, data_end, data_meta, ingress_ifindex, rx_queue_index, egress_ifindex
   const ctx = new Uint8Array(Uint32Array.of(0, 64, 0, 0, 0, 0).buffer);
-  const result = loadSample(t).program('sum').testRun({ data: new Uint8Array(64), ctx });
+  const result = loadSample(t)
+    .program('sum')
+    .testRun({ data: new Uint8Array(64), ctx });
   t.deepEqual(result.ctx, ctx);
+});
+
+test('a program without a frame works on its context', (t) => {
+  const result = loadSample(t)
+    .program('answer')
+    .testRun({ ctx: u32(41, 0) });
+  t.like(result, { retval: 5, data: new Uint8Array(0), ctx: u32(41, 42) });
 });
 
 test('a program tells what it is', (t) => {

@@ -103,12 +103,21 @@ test('only ring buffers are read', (t) => {
   t.regex(error.log ?? '', /BPF_MAP_TYPE_RINGBUF/);
   const build = (...values: unknown[]) => nativeError(t, () => Reflect.construct(RingReader, values)).code;
   t.is(build(), 'ERR_ARG');
-  t.is(build({}, {}, () => {}), 'ERR_ARG');
+  t.is(
+    build({}, {}, () => {}),
+    'ERR_ARG',
+  );
   t.is(build(object.map('events'), {}), 'ERR_ARG');
-  t.is(build(object.map('events'), { maxBatchBytes: 0 }, () => {}), 'ERR_ARG');
+  t.is(
+    build(object.map('events'), { maxBatchBytes: 0 }, () => {}),
+    'ERR_ARG',
+  );
   const closed = object.map('events');
   closed.close();
-  t.is(build(closed, {}, () => {}), 'ERR_CLOSED');
+  t.is(
+    build(closed, {}, () => {}),
+    'ERR_CLOSED',
+  );
 });
 
 test('what the callback throws is an uncaught exception', async (t) => {

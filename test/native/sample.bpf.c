@@ -117,3 +117,11 @@ int classify(struct __sk_buff *packet __attribute__((unused)))
 {
 	return TC_ACT_OK;
 }
+
+/* Without a frame: the context is all it has. */
+SEC("syscall")
+int answer(struct pair *context)
+{
+	context->second = context->first + 1;
+	return 5;
+}

@@ -1,5 +1,5 @@
-import fc from 'fast-check';
 import test, { type ExecutionContext } from 'ava';
+import fc from 'fast-check';
 import { clearSlot, type SweepOptions, sweepSessions } from '../../src/dataplane/addon.js';
 import { nativeError } from './fixture.js';
 import { modelSweep, packValue, type Slot } from './sweep-model.js';
@@ -10,7 +10,10 @@ function table(slots: readonly Slot[]): ArrayBuffer {
 
 function slotsOf(buffer: ArrayBuffer): Slot[] {
   const words = new BigUint64Array(buffer);
-  return Array.from({ length: words.length / 2 }, (_, index) => ({ tag: words[2 * index]!, value: words[2 * index + 1]! }));
+  return Array.from({ length: words.length / 2 }, (_, index) => ({
+    tag: words[2 * index]!,
+    value: words[2 * index + 1]!,
+  }));
 }
 
 function bitmap(ids: readonly number[]): Uint8Array {
@@ -19,7 +22,13 @@ function bitmap(ids: readonly number[]): Uint8Array {
   return bits;
 }
 
-const defaults = { nowTick: 1000, timeouts: new Uint16Array(65536 * 4).fill(100), expire: true, purgeBackends: null, purgeServices: null };
+const defaults = {
+  nowTick: 1000,
+  timeouts: new Uint16Array(65536 * 4).fill(100),
+  expire: true,
+  purgeBackends: null,
+  purgeServices: null,
+};
 
 async function sweep(slots: readonly Slot[], options: Partial<SweepOptions> = {}) {
   const sessions = table(slots);

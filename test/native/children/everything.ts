@@ -38,13 +38,14 @@ function stir(round: number): void {
 let round = 0;
 stir(round);
 if (keepAlive) {
-  const timer = setInterval(() => {
+  let reported = false;
+  setInterval(() => {
     stir(++round);
-    if (records > 0 && datagrams > 0 && results > 0 && round === 5) parentPort?.postMessage(records);
-    else if (round === 5) round--;
+    if (reported || records === 0 || datagrams === 0 || results === 0) return;
+    reported = true;
+    parentPort?.postMessage(records);
   }, 1);
   parentPort?.on('message', () => parentPort?.postMessage(records));
-  timer.ref();
 }
 // In use until the end: collected owners would stop their threads before.
 process.on('exit', () => [ring, netlink, prober, object].length);

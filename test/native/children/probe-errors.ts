@@ -1,7 +1,7 @@
 /** In a network namespace of its own, with a neighbour that answers "host unreachable" and few descriptors. */
 import { execFileSync } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
-import { Prober, type ProbeResult } from '../../../src/dataplane/addon.js';
+import { type ProbeResult, Prober } from '../../../src/dataplane/addon.js';
 import { waitUntil } from '../fixture.js';
 import { request } from '../probe-fixture.js';
 
