@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, readlinkSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readlinkSync, renameSync, rmdirSync, rmSync } from 'node:fs';
 import { isBpffs, mountBpffs } from '../dataplane/addon.js';
 import { BackendError } from './errors.js';
 
@@ -55,12 +55,14 @@ export function isBackend(pins: Pins): boolean {
   return existsSync(pins.program) || existsSync(pins.counters);
 }
 
+const rooms = ['prog', 'map', 'link'] as const;
+
 export function preparePins(pins: Pins, instance: string): void {
   ensureBpffs();
-  if (existsSync(`${pins.root}/prog`) && !isBackend(pins) && list(`${pins.root}/prog`).length > 0) {
+  if (!isBackend(pins) && rooms.some((room) => list(`${pins.root}/${room}`).length > 0)) {
     throw new BackendError(`instance ${instance} belongs to an agent of this host`, 'Choose another --instance.');
   }
-  for (const directory of ['prog', 'map', 'link']) mkdirSync(`${pins.root}/${directory}`, { recursive: true });
+  for (const room of rooms) mkdirSync(`${pins.root}/${room}`, { recursive: true });
 }
 
 /** Puts what was pinned at `${path}-new` in the place of `path`, in one step. */
@@ -68,8 +70,22 @@ export function promote(path: string): void {
   renameSync(`${path}-new`, path);
 }
 
+/** Only what is ours: nothing of an agent that was given the same instance by mistake. */
 export function removePins(pins: Pins): void {
-  rmSync(pins.root, { recursive: true, force: true });
+  const links = list(pins.links).map((name) => `${pins.links}/${name}`);
+  for (const path of [pins.program, pins.counters, pins.sources, pins.vips, pins.config, ...links]) {
+    rmSync(path, { force: true });
+    rmSync(`${path}-new`, { force: true });
+  }
+  for (const directory of [...rooms.map((room) => `${pins.root}/${room}`), pins.root]) removeEmpty(directory);
+}
+
+function removeEmpty(directory: string): void {
+  try {
+    rmdirSync(directory);
+  } catch {
+    // It holds something, or is not there.
+  }
 }
 
 /**
