@@ -66,7 +66,7 @@ enum pool_flags {
 struct pool {
 	__u32 table;            /* index into maglev */
 	__u32 previous_table;   /* the one before the last swap: read until handover_until */
-	__u32 handover_until;   /* tick; SYNs whose choice changed are recorded until then */
+	__u32 handover_until;   /* 32-bit tick; SYNs whose choice changed are recorded until then */
 	__u16 flags;            /* enum pool_flags */
 	__u16 pad;
 	__u64 recipe;           /* digest of members and weights that filled `table` */

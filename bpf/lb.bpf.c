@@ -151,7 +151,7 @@ static __always_inline int admit(struct xdp_md *ctx, struct packet *packet, cons
 
 	if (!settings)
 		return count_reason(DROP_INTERNAL);
-	packet->tick = (bpf_jiffies64() >> settings->tick_shift) & TICK_MASK;
+	packet->tick = bpf_jiffies64() >> settings->tick_shift;
 	if (!is_own_mac(eth, settings))
 		return count_reason(PASS_OTHER_MAC);
 	if (reason == VERDICT_NONE) {

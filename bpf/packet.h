@@ -33,7 +33,7 @@ struct packet {
 	bool v6;
 	__be32 source4, destination4;
 	const struct in6_addr *source6, *destination6; /* in the packet: valid until the frame is moved */
-	__u32 tick;
+	__u32 tick; /* 32 bits; what a session keeps of it is 24 */
 	__u64 tag;
 };
 

@@ -68,9 +68,10 @@ static __always_inline struct backend *backend_up(__u32 id)
 	return backend && backend->flags & BACKEND_UP ? backend : NULL;
 }
 
+/* In 32 bits: 24 would come round again, and weeks after a swap the table before would be read as if it were young. */
 static __always_inline bool in_handover(const struct pool *pool, __u32 tick)
 {
-	return pool->previous_table != pool->table && ((pool->handover_until - tick) & TICK_MASK) < TICK_MASK / 2;
+	return pool->previous_table != pool->table && (__s32)(pool->handover_until - tick) >= 0;
 }
 
 static __always_inline int select_backend(const struct packet *packet, const struct settings *settings,

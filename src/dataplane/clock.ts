@@ -9,7 +9,10 @@ export interface TickClock {
   readonly hz: number;
   readonly shift: number;
   readonly tickMs: number;
+  /** 24 bits, as sessions keep it: comes round again after some 50 days. */
   now(): number;
+  /** 32 bits: comes round again after decades. */
+  now32(): number;
   close(): void;
 }
 
@@ -24,16 +27,18 @@ export function openTickClock(objectFile: string): TickClock {
   const hz = kernelHz();
   const shift = tickShift(hz);
   const reading = new Uint8Array(clockReadingSize);
+  const now32 = (): number => {
+    const { ctx } = program.testRun({ ctx: reading });
+    if (!ctx) throw new Error('the clock program gave no reading');
+    const jiffies = new DataView(ctx.buffer, ctx.byteOffset).getBigUint64(clockReadingOffset.jiffies, true);
+    return Number(BigInt.asUintN(32, jiffies >> BigInt(shift)));
+  };
   return {
     hz,
     shift,
     tickMs: (2 ** shift / hz) * 1000,
-    now() {
-      const { ctx } = program.testRun({ ctx: reading });
-      if (!ctx) throw new Error('the clock program gave no reading');
-      const jiffies = new DataView(ctx.buffer, ctx.byteOffset).getBigUint64(clockReadingOffset.jiffies, true);
-      return Number((jiffies >> BigInt(shift)) & BigInt(tickMask));
-    },
+    now: () => now32() & tickMask,
+    now32,
     close: () => program.close(),
   };
 }

@@ -1,11 +1,10 @@
 import * as abi from '../abi/abi.generated.js';
 import { bytesToIp, ipToBytes } from '../base/ip.js';
-import type { TableOp } from '../compile/ops.js';
 import { fillMaglev, maglevSlots } from '../compile/maglev.js';
+import type { TableOp } from '../compile/ops.js';
 import { type PoolRow, type Tables, type VipRow, vipKeyText } from '../compile/tables.js';
 import { buildVipFilter } from '../compile/vip-filter.js';
 import type { BpfMap } from './addon.js';
-import { tickMask } from './clock.js';
 
 /** How long the table before a swap serves handshakes that began with it: a SYN's retransmissions fit in. */
 export const HANDOVER_MS = 10_000;
@@ -100,12 +99,17 @@ export class ControlTables {
 
   constructor(
     private readonly maps: ControlMaps,
-    private readonly clock: { now(): number; readonly tickMs: number },
+    private readonly clock: { now32(): number; readonly tickMs: number },
   ) {
     const inUse = (row: { flags: number }): boolean => (row.flags & 1) !== 0;
     this.#services = new RowMap(maps.services, abi.serviceSize, abi.readService, abi.writeService, inUse);
     this.#pools = new RowMap(maps.pools, abi.poolSize, abi.readPool, abi.writePool, inUse);
     this.#backends = new RowMap(maps.backends, abi.backendSize, abi.readBackend, abi.writeBackend, inUse);
+  }
+
+  /** The data path's time, 32 bits. */
+  get tick(): number {
+    return this.clock.now32();
   }
 
   get tableCount(): number {
@@ -148,7 +152,9 @@ export class ControlTables {
   }
 
   tableMatches(table: number, members: PoolRow['members']): boolean {
-    return Buffer.compare(new Uint8Array(this.readTable(table).buffer), new Uint8Array(fillMaglev(members).buffer)) === 0;
+    return (
+      Buffer.compare(new Uint8Array(this.readTable(table).buffer), new Uint8Array(fillMaglev(members).buffer)) === 0
+    );
   }
 
   /** In order; runs of the same step go to the kernel as one batch. `onStep` between batches lets others have a turn. */
@@ -204,7 +210,7 @@ export class ControlTables {
   }
 
   #handoverEnd(): number {
-    return (this.clock.now() + Math.ceil(HANDOVER_MS / this.clock.tickMs)) & tickMask;
+    return (this.clock.now32() + Math.ceil(HANDOVER_MS / this.clock.tickMs)) >>> 0;
   }
 
   poolRow(id: number): abi.Pool | undefined {
@@ -218,10 +224,7 @@ export class ControlTables {
   }
 }
 
-export function placedPool(
-  op: Extract<TableOp, { op: 'swap-table' }>,
-  handoverUntil: number,
-): abi.Pool {
+export function placedPool(op: Extract<TableOp, { op: 'swap-table' }>, handoverUntil: number): abi.Pool {
   return {
     table: op.table,
     previousTable: op.previousTable ?? op.table,

@@ -53,7 +53,7 @@ export interface Result {
 export class DataPath {
   readonly program: BpfProgram;
   readonly maps: Readonly<Record<MapName, BpfMap>>;
-  readonly clock: Pick<TickClock, 'now' | 'tickMs' | 'hz' | 'shift' | 'close'>;
+  readonly clock: Pick<TickClock, 'now' | 'now32' | 'tickMs' | 'hz' | 'shift' | 'close'>;
   readonly control: ControlTables;
   readonly settings: SettingsMap;
   readonly sessions: SessionTable;
@@ -97,7 +97,10 @@ export class DataPath {
   /** From what the maps hold to what `desired` asks for; the steps taken. */
   async apply(desired: Desired, observed: Observed = seen(desired)): Promise<readonly TableOp[]> {
     this.compiled = compile(desired, observed, this.ids, { tickMs: this.clock.tickMs });
-    const ops = plan(this.control.read(), this.compiled.tables, { tableCount: this.control.tableCount });
+    const ops = plan(this.control.read(), this.compiled.tables, {
+      tableCount: this.control.tableCount,
+      tick: this.control.tick,
+    });
     await this.control.apply(ops);
     return ops;
   }
@@ -140,7 +143,7 @@ export class DataPath {
     });
     age(new DataView(this.maps.pools.mmap()), abi.poolSize, (view, at) => {
       const until = at + abi.poolOffset.handoverUntil;
-      view.setUint32(until, (view.getUint32(until, true) - ticks) & 0xff_ffff, true);
+      view.setUint32(until, view.getUint32(until, true) - ticks, true);
     });
   }
 
@@ -149,7 +152,14 @@ export class DataPath {
   }
 }
 
-const frozenClock = { hz: 1, shift: FROZEN_SHIFT, tickMs: FROZEN_TICK_MS, now: () => 0, close: () => {} };
+const frozenClock = {
+  hz: 1,
+  shift: FROZEN_SHIFT,
+  tickMs: FROZEN_TICK_MS,
+  now: () => 0,
+  now32: () => 0,
+  close: () => {},
+};
 
 function sizesOf(options: DataPathOptions): Record<MapName, number> {
   const buckets = options.buckets ?? 64;
