@@ -52,11 +52,11 @@ const WARM_PASSES = 2;
 
 /** Yardstick and every forwarding mode in one interleaved run. */
 export async function runCase(bed: Bed, options: CaseOptions): Promise<CaseOutcome> {
-  for (const lb of bed.loaded) clearTable(lb.object);
-  const before = bed.loaded.map((lb) => observe(lb.object));
+  for (const lb of bed.loaded) clearTable(lb.maps);
+  const before = bed.loaded.map((lb) => observe(lb.maps));
   const job: DriverCase = {
     ...options,
-    targets: [{ label: 'yardstick', path: bed.yardstickPath }, ...bed.loaded.map(lbTarget)],
+    targets: [{ label: 'yardstick', programId: bed.yardstickId }, ...bed.loaded.map(lbTarget)],
     warmPasses: WARM_PASSES,
   };
   const { host, results } = await runDriver(job);
@@ -67,7 +67,7 @@ export async function runCase(bed: Bed, options: CaseOptions): Promise<CaseOutco
     const lb = bed.loaded[i];
     const start = before[i];
     if (lb === undefined || start === undefined) return [];
-    const seen = since(start, observe(lb.object));
+    const seen = since(start, observe(lb.maps));
     faults.push(...frameFaults(result, job, lb.forwarding), ...sessionFaults(seen, job, options));
     return [asCase(lb, options, result, yardstick, seen)];
   });
@@ -112,12 +112,15 @@ function frameFaults(result: DriverResult, job: DriverCase, forwarding: Forwardi
   return faults;
 }
 
-/** Every packet counted; and the table holding just the sessions that the case is about, where it has room for them. */
+/** Share of a case's sessions that may be missing or inserted twice: both buckets of a flow may be full by chance. */
+const STRAY_SHARE = 1e-4;
+
+/** Every packet counted; and the table holding the sessions that the case is about, where it has room for them. */
 function sessionFaults(seen: Observed, job: DriverCase, options: CaseOptions): string[] {
   const opened = job.kind.startsWith('tcp') && job.kind !== 'tcp4-syn';
   const packets = packetsSent(job, opened);
-  const expect = (name: string, actual: number, wanted: number) =>
-    actual === wanted ? [] : [`${name} ${actual} where ${wanted} belongs`];
+  const expect = (name: string, actual: number, wanted: number, stray = 0) =>
+    Math.abs(actual - wanted) <= stray ? [] : [`${name} ${actual} where ${wanted} belongs`];
   const faults = [
     ...expect('packets counted', seen.packets, packets),
     ...expect('passed or dropped', seen.passedOrDropped, 0),
@@ -125,12 +128,13 @@ function sessionFaults(seen: Observed, job: DriverCase, options: CaseOptions): s
   if (options.flows > options.sessions) return faults;
   const sessions = job.kind === 'tcp4-syn' ? 0 : options.flows;
   const stateless = job.kind === 'tcp4-syn' ? packets : opened ? options.flows : 0;
+  const stray = Math.floor(sessions * STRAY_SHARE);
   return [
     ...faults,
-    ...expect('sessions inserted', seen.sessions, sessions),
-    ...expect('sessions established', seen.established, sessions),
-    ...expect('packets without session', seen.noSession, stateless),
-    ...expect('evicted', seen.evicted, 0),
-    ...expect('not tracked', seen.notTracked, 0),
+    ...expect('sessions inserted', seen.sessions, sessions, stray),
+    ...expect('sessions established', seen.established, sessions, stray),
+    ...expect('packets without session', seen.noSession, stateless, stray),
+    ...expect('evicted', seen.evicted, 0, stray),
+    ...expect('not tracked', seen.notTracked, 0, stray),
   ];
 }

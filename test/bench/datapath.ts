@@ -1,5 +1,6 @@
 /** `npm run bench -- datapath`: the load balancer and the yardstick of the classic design, in one run. README.md. */
-import { Bed, bucketsFor } from './bed.js';
+import { bucketsFor } from '../../src/dataplane/open.js';
+import { Bed } from './bed.js';
 import { type CaseOutcome, runCase } from './cases.js';
 import { buildDriver } from './driver.js';
 import { probeFeatures } from './features.js';
@@ -8,10 +9,10 @@ import { LB_OBJECT } from './paths.js';
 import { type Report, renderReport, settingsOf } from './report.js';
 
 /** A fresh bed for each kind: the yardstick's tables would otherwise carry the flows of the kinds before. */
-async function runCases(options: Options, lbObject: string, buckets: number): Promise<CaseOutcome[]> {
+async function runCases(options: Options, lbObject: string): Promise<CaseOutcome[]> {
   const outcomes: CaseOutcome[] = [];
   for (const kind of options.kinds) {
-    const bed = await Bed.open({ lbObject, forwarding: options.forwarding, buckets, yardstick: true });
+    const bed = await Bed.open({ ...options, lbObject, yardstick: true });
     try {
       for (const flows of options.flows) outcomes.push(await runCase(bed, { ...options, kind, flows }));
     } finally {
@@ -23,15 +24,14 @@ async function runCases(options: Options, lbObject: string, buckets: number): Pr
 
 async function run(options: Options): Promise<Report> {
   const lbObject = options.lbObject ?? LB_OBJECT;
-  const buckets = bucketsFor(options.sessions);
   await buildDriver();
   const features = await probeFeatures(lbObject, options.cpu);
-  const outcomes = await runCases(options, lbObject, buckets);
+  const outcomes = await runCases(options, lbObject);
   const [first] = outcomes;
   if (first === undefined) throw new Error('nothing to measure: name at least one kind and one number of flows');
   return {
     host: first.host,
-    settings: settingsOf(options, buckets),
+    settings: settingsOf(options, bucketsFor(options.sessions)),
     features,
     cases: outcomes.flatMap(({ cases }) => cases),
     faults: outcomes.flatMap(({ faults }) => faults),

@@ -38,8 +38,8 @@ export interface DriverOutput {
 export interface DriverCase {
   readonly kind: string;
   readonly flows: number;
-  /** Label and pinned path; the first is what the others are compared with. */
-  readonly targets: readonly { readonly label: string; readonly path: string }[];
+  /** The first is what the others are compared with. */
+  readonly targets: readonly { readonly label: string; readonly programId: number }[];
   /** 0: warm up only. */
   readonly rounds: number;
   readonly packetsPerRound: number;
@@ -68,7 +68,7 @@ export function packetsSent(job: DriverCase, hasOpener: boolean): number {
 
 /** Runs one case in a process of its own, so that each begins with a fresh wrapper. Progress goes to stderr. */
 export async function runDriver(job: DriverCase): Promise<DriverOutput> {
-  const args = job.targets.flatMap(({ label, path }) => ['-t', `${label}=${path}`]);
+  const args = job.targets.flatMap(({ label, programId }) => ['-t', `${label}=${programId}`]);
   args.push('-k', job.kind, '-f', `${job.flows}`, '-r', `${job.rounds}`, '-n', `${job.packetsPerRound}`);
   args.push('-w', `${job.warmPasses}`, '-c', `${job.cpu}`);
   const child = spawn(`${OUT}/pktbench/pktbench`, args, { stdio: ['ignore', 'pipe', 'inherit'] });

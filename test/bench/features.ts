@@ -10,17 +10,15 @@ export interface Feature {
 }
 
 const FLOWS = 100;
-const SMALL_BUCKETS = 64;
-const SMALL_SLOTS = SMALL_BUCKETS * 4;
 
 export async function probeFeatures(lbObject: string, cpu: number): Promise<Feature[]> {
-  const bed = await Bed.open({ lbObject, forwarding: ['l2'], buckets: SMALL_BUCKETS, yardstick: false });
+  const bed = await Bed.open({ lbObject, forwarding: ['l2'], sessions: 2 * FLOWS, yardstick: false });
   try {
     const lb = bed.loaded[0];
     if (lb === undefined) throw new Error('no load balancer was loaded');
     const send = async (kind: string, flows: number, warmPasses: number): Promise<Observed> => {
       await runDriver({ kind, flows, targets: [lbTarget(lb)], rounds: 0, packetsPerRound: 1, warmPasses, cpu });
-      return observe(lb.object);
+      return observe(lb.maps);
     };
     return await probe(lb, send);
   } finally {
@@ -28,8 +26,8 @@ export async function probeFeatures(lbObject: string, cpu: number): Promise<Feat
   }
 }
 
-export function lbTarget(lb: Loaded): { label: string; path: string } {
-  return { label: `lb-${lb.forwarding}`, path: lb.path };
+export function lbTarget(lb: Loaded): { label: string; programId: number } {
+  return { label: `lb-${lb.forwarding}`, programId: lb.programId };
 }
 
 /** In order: each step goes on from the sessions that the one before left. */
@@ -38,11 +36,12 @@ async function probe(lb: Loaded, send: (kind: string, flows: number, passes: num
   const afterOne = await send('tcp4-ack', FLOWS, 1);
   const afterTwo = await send('tcp4-ack', FLOWS, 1);
   const afterFin = await send('tcp4-fin', FLOWS, 1);
-  clearTable(lb.object);
+  clearTable(lb.maps);
   await send('tcp4-ack', FLOWS, 2);
   const afterRst = await send('tcp4-rst', FLOWS, 1);
-  clearTable(lb.object);
-  const full = await send('tcp4-ack', 10 * SMALL_SLOTS, 2);
+  clearTable(lb.maps);
+  const slots = lb.maps.details.info.maxEntries;
+  const full = await send('tcp4-ack', 10 * slots, 2);
   const live = full.young + full.established + full.closing;
   const refused = full.evicted + full.notTracked;
   return [
@@ -58,8 +57,8 @@ async function probe(lb: Loaded, send: (kind: string, flows: number, passes: num
     feature('RST', afterRst.closing === FLOWS, `${afterRst.closing} of ${FLOWS} closing`),
     feature(
       'limit of the table',
-      live <= SMALL_SLOTS && refused > 0,
-      `${10 * SMALL_SLOTS} flows at ${SMALL_SLOTS} slots: ${live} live, ${refused} evicted or not tracked`,
+      live <= slots && refused > 0,
+      `${10 * slots} flows at ${slots} slots: ${live} live, ${refused} evicted or not tracked`,
     ),
   ];
 }

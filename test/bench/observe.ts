@@ -1,5 +1,6 @@
-import type { BpfObject } from '../../src/dataplane/addon.js';
-import { SERVICES } from './fill.js';
+import { Reason, SessionState, sessionSlotSize, TableEvent } from '../../src/abi/abi.generated.js';
+import { Counters } from '../../src/dataplane/counters.js';
+import type { LbMaps } from './fill.js';
 
 /** What the load balancer's own counters and table say. Counters are since loading. */
 export interface Observed {
@@ -20,27 +21,28 @@ export interface Observed {
   readonly closing: number;
 }
 
-const REASONS = 16;
-const TABLE = { moved: 1, evictedClosing: 3, evictedYoung: 4, evictedOld: 5, notTracked: 6 } as const;
-const STATE = { young: 1, established: 2, closing: 3 } as const;
+const WORDS_PER_SLOT = sessionSlotSize / 4;
 
-export function observe(object: BpfObject): Observed {
-  const traffic = object.map('svc_counters_v1').sumRange(0, SERVICES + 1);
-  const column = (index: number) => total(traffic.filter((_, i) => i % 4 === index));
-  const counters = object.map('counters_v1').sumRange(0, 1);
-  const table = (index: number) => Number(counters[REASONS + index] ?? 0n);
-  const states = countStates(object);
+export function observe(maps: LbMaps): Observed {
+  const counters = new Counters(maps);
+  const services = maps.svc_counters.info.maxEntries;
+  const traffic = counters.services(services);
+  const sum = (field: 'packets' | 'sessions' | 'noSession') =>
+    Array.from({ length: services }, (_, id) => Number(traffic(id)[field])).reduce((a, b) => a + b, 0);
+  const { reasons, table } = counters.global();
+  const event = (name: keyof typeof TableEvent) => Number(table[TableEvent[name]] ?? 0n);
+  const states = countStates(new Uint32Array(maps.sessions.mmap()));
   return {
-    packets: column(0),
-    sessions: column(2),
-    noSession: column(3),
-    passedOrDropped: total(counters.subarray(0, REASONS)),
-    evicted: table(TABLE.evictedClosing) + table(TABLE.evictedYoung) + table(TABLE.evictedOld),
-    notTracked: table(TABLE.notTracked),
-    moved: table(TABLE.moved),
-    young: states[STATE.young] ?? 0,
-    established: states[STATE.established] ?? 0,
-    closing: states[STATE.closing] ?? 0,
+    packets: sum('packets'),
+    sessions: sum('sessions'),
+    noSession: sum('noSession'),
+    passedOrDropped: reasons.slice(0, Reason.REASON_COUNT).reduce((total, count) => total + Number(count), 0),
+    evicted: event('TABLE_EVICTED_CLOSING') + event('TABLE_EVICTED_YOUNG') + event('TABLE_EVICTED_OLD'),
+    notTracked: event('TABLE_NOT_TRACKED'),
+    moved: event('TABLE_MOVED'),
+    young: states[SessionState.SESSION_YOUNG] ?? 0,
+    established: states[SessionState.SESSION_ESTABLISHED] ?? 0,
+    closing: states[SessionState.SESSION_CLOSING] ?? 0,
   };
 }
 
@@ -59,22 +61,17 @@ export function since(before: Observed, after: Observed): Observed {
 }
 
 /** So that each case begins with an empty table: nothing may be running. */
-export function clearTable(object: BpfObject): void {
-  new Uint8Array(object.map('sessions_v1').mmap()).fill(0);
+export function clearTable(maps: LbMaps): void {
+  new Uint8Array(maps.sessions.mmap()).fill(0);
 }
 
-function total(values: BigUint64Array): number {
-  return Number(values.reduce((sum, value) => sum + value, 0n));
-}
-
-/** Counts slots by the state in the top byte of their value. */
-function countStates(object: BpfObject): number[] {
-  const halves = new Uint32Array(object.map('sessions_v1').mmap());
+/** Counts slots whose tag is set by the state in the top byte of their value. */
+function countStates(words: Uint32Array): number[] {
   const counts = new Array<number>(16).fill(0);
-  for (let i = 0; i < halves.length; i += 4) {
-    if (((halves[i] ?? 0) | (halves[i + 1] ?? 0)) === 0) continue;
-    const state = ((halves[i + 3] ?? 0) >>> 24) & 15;
-    counts[state] = (counts[state] ?? 0) + 1;
+  for (let i = 0; i < words.length; i += WORDS_PER_SLOT) {
+    if (words[i] === 0 && words[i + 1] === 0) continue;
+    const state = (words[i + 3]! >>> 24) & 15;
+    counts[state] = counts[state]! + 1;
   }
   return counts;
 }

@@ -60,8 +60,8 @@ export function parseOptions(argv: readonly string[]): Options {
     .option('--flows <list>', 'numbers of flows (default 1,1k,100k,1M)', flowCounts)
     .option('--forwarding <list>', `forwarding modes: ${FORWARDINGS.join(',')}`, listOf(FORWARDINGS))
     .option('--sessions <n>', 'live sessions that the table is sized for (default 1M)', count)
-    .option('--rounds <n>', 'rounds a case (default 11)', count)
-    .option('--packets <n>', 'packets a round (default 500k)', count)
+    .option('--rounds <n>', 'rounds a case (default 21)', count)
+    .option('--packets <n>', 'packets a round (default 250k)', count)
     .option('--cpu <n>', 'core that the packets run on (default 0)', (text) => (text === '0' ? 0 : count(text)))
     .option('--object <file>', "measure this object file instead of the build's lb.bpf.o")
     .addHelpText(
@@ -77,8 +77,8 @@ export function parseOptions(argv: readonly string[]): Options {
     flows: given.flows ?? [1, 1_000, 100_000, 1_000_000],
     forwarding: given.forwarding ?? FORWARDINGS,
     sessions: given.sessions ?? 1_000_000,
-    rounds: given.rounds ?? (given.quick ? 5 : 11),
-    packetsPerRound: given.packets ?? (given.quick ? 100_000 : 500_000),
+    rounds: given.rounds ?? (given.quick ? 5 : 21),
+    packetsPerRound: given.packets ?? (given.quick ? 100_000 : 250_000),
     cpu: given.cpu ?? 0,
     lbObject: given.object ?? null,
   };

@@ -6,4 +6,4 @@ export const OUT = dirname(fileURLToPath(import.meta.url));
 export const ROOT = join(OUT, '..', '..', '..');
 export const SOURCE = join(ROOT, 'test', 'bench');
 export const LB_OBJECT = join(ROOT, 'dist', 'bpf', 'lb.bpf.o');
-export const PIN_ROOT = '/sys/fs/bpf/spillway';
+export const CLOCK_OBJECT = join(ROOT, 'dist', 'bpf', 'clock.bpf.o');
