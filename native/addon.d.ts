@@ -119,7 +119,7 @@ export class BpfProgram {
   close(): void;
 }
 
-/** Removes a filter made by attachTc; false when it was not there. */
+/** Removes a filter made by attachTc, and leaves the clsact qdisc; false when it was not there. */
 export function detachTc(ifindex: number, where: 'ingress' | 'egress', handle: number, priority: number): boolean;
 /** Program id of a filter made by attachTc, or null. */
 export function queryTc(ifindex: number, where: 'ingress' | 'egress', handle: number, priority: number): number | null;
