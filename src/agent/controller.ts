@@ -146,11 +146,12 @@ export class Controller implements ConfigPort {
   #compile(desired: Desired, dirty: ReturnType<ObservedState['takeDirty']>): Compiled {
     const { ids, tickMs } = this.#options;
     const previous = this.#compiled ? { previous: { compiled: this.#compiled, dirty } } : {};
-    return compile(desired, this.observed.now, ids, { tickMs, ...previous });
+    return compile(desired, this.observed.now, ids, { tickMs, inForce: this.#applied, ...previous });
   }
 
   #plan(compiled: Compiled): readonly TableOp[] {
-    return plan(this.#applied, compiled.tables, { tableCount: this.#options.control.tableCount });
+    const { tableCount, tick } = this.#options.control;
+    return plan(this.#applied, compiled.tables, { tableCount, tick });
   }
 
   /** Compiles, plans and applies; on failure the tables are read again, so that nothing is believed that is not so. */
@@ -221,7 +222,7 @@ export class Controller implements ConfigPort {
       if (row) pools.set(id, { ...row, recipe: 0n });
     }
     const have: Tables = { ...kernel, pools };
-    const ops: TableOp[] = [...plan(have, compiled.tables, { tableCount: control.tableCount })];
+    const ops: TableOp[] = [...plan(have, compiled.tables, { tableCount: control.tableCount, tick: control.tick })];
     const addresses = [...new Set([...compiled.tables.vips.values()].map(({ address }) => address))];
     if (!ops.some(({ op }) => op === 'write-filter') && !control.filterMatches(addresses)) {
       ops.unshift({ op: 'write-filter', addresses });

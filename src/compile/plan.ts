@@ -4,16 +4,22 @@ import { CapacityError } from '../base/errors.js';
 import type { TableOp } from './ops.js';
 import type { PoolRow, Tables, VipRow } from './tables.js';
 
+
 /**
  * The ordered steps from `have` to `want`. Pure; after each prefix no packet is misdirected: what is referred to is
  * written before what refers to it, tables are filled aside and swapped in one store, and only then does anything go.
  */
-export function plan(have: Tables, want: Tables, options: { tableCount: number }): readonly TableOp[] {
+export function plan(
+  have: Tables,
+  want: Tables,
+  /** `tick`: the data path's time, 32 bits, for telling which handovers are still under way; null: none is. */
+  options: { tableCount: number; tick?: number | null },
+): readonly TableOp[] {
   const services = changedServices(have, want);
   const vips = changedVips(have, want);
   return [
     ...risingBackends(have, want),
-    ...swapTables(have, want, options.tableCount),
+    ...swapTables(have, want, options),
     ...services.write,
     ...(vips.add.length > 0 ? [filterOp(have, want)] : []),
     ...vips.add,
@@ -60,13 +66,13 @@ export function retired(row: Backend): Backend {
   return { ...row, flags: BackendFlags.BACKEND_IN_USE | BackendFlags.BACKEND_RETIRED };
 }
 
-function swapTables(have: Tables, want: Tables, tableCount: number): TableOp[] {
+function swapTables(have: Tables, want: Tables, options: { tableCount: number; tick?: number | null }): TableOp[] {
   const changed = [...want.pools].filter(([id, row]) => {
     const before = have.pools.get(id);
     return !before || before.recipe !== row.recipe || before.identity !== row.identity;
   });
   if (changed.length === 0) return [];
-  const tables = new FreeTables(have, tableCount);
+  const tables = new FreeTables(have, { tableCount: options.tableCount, tick: options.tick ?? null });
   return changed.flatMap(([pool, row]) => swapTable(pool, row, have.pools.get(pool), tables));
 }
 
@@ -78,24 +84,32 @@ function swapTable(pool: number, row: PoolRow, before: PoolRow | undefined, tabl
   }
   ops.push({ op: 'fill-table', table, members: row.members });
   const sameGroup = before?.placed && before.identity === row.identity;
-  const previousTable = sameGroup ? before.placed.table : null;
+  const previousTable = sameGroup ? (tables.handedOver(pool) ?? before.placed.table) : null;
   ops.push({ op: 'swap-table', pool, table, previousTable, recipe: row.recipe, identity: row.identity });
-  tables.swapped(pool);
+  tables.swapped(pool, { table, previousTable });
   return ops;
+}
+
+interface Handover {
+  readonly pool: number;
+  readonly table: number;
+  readonly previous: number;
+  readonly until: number;
 }
 
 /** Tables that nobody reads; when they run out, the oldest handover of another pool ends early. */
 class FreeTables {
   readonly #free: number[] = [];
   /** Pools in handover, the one that ends first at the front. */
-  readonly #handovers: { pool: number; table: number; previous: number }[];
+  readonly #handovers: Handover[];
+  readonly #tableCount: number;
+  readonly #tick: number | null;
 
-  constructor(
-    have: Tables,
-    private readonly tableCount: number,
-  ) {
+  constructor(have: Tables, { tableCount, tick }: { tableCount: number; tick: number | null }) {
+    this.#tableCount = tableCount;
+    this.#tick = tick;
     const used = new Set<number>();
-    const handovers: { pool: number; table: number; previous: number; until: number }[] = [];
+    const handovers: Handover[] = [];
     for (const [pool, { placed }] of have.pools) {
       if (!placed) continue;
       used.add(placed.table);
@@ -112,14 +126,36 @@ class FreeTables {
     const table = this.#free.pop();
     if (table !== undefined) return { table, endHandoverOf: null };
     const oldest = this.#handovers.shift();
-    if (!oldest) throw new CapacityError('limits.backendGroups', this.tableCount, this.tableCount + 1);
+    if (!oldest) throw new CapacityError('limits.backendGroups', this.#tableCount, this.#tableCount + 1);
     return { table: oldest.previous, endHandoverOf: { pool: oldest.pool, table: oldest.table } };
   }
 
-  /** The pool's table before last is free at once: its handover is over with this swap. */
-  swapped(pool: number): void {
+  /**
+   * The table from which the pool's handover under way hands over; null: none is. A swap in the middle of a handover
+   * keeps that table: whatever is not recorded was chosen by it, or as it would have chosen, so it answers for the
+   * handshakes of every table since.
+   */
+  handedOver(pool: number): number | null {
+    const handover = this.#handovers.find((one) => one.pool === pool);
+    return handover && this.#isUnderWay(handover) ? handover.previous : null;
+  }
+
+  #isUnderWay({ until }: Handover): boolean {
+    // Ticks come round: the sign of their 32-bit difference tells.
+    return this.#tick !== null && ((until - this.#tick) | 0) >= 0;
+  }
+
+  /** What the pool named before and names no more is free at once. */
+  swapped(pool: number, now: { table: number; previousTable: number | null }): void {
     const at = this.#handovers.findIndex((handover) => handover.pool === pool);
-    if (at >= 0) this.#free.unshift(...this.#handovers.splice(at, 1).map(({ previous }) => previous));
+    if (at >= 0) {
+      const [before] = this.#handovers.splice(at, 1);
+      const kept = now.previousTable === before!.previous;
+      this.#free.unshift(kept ? before!.table : before!.previous);
+    }
+    // The last to be ended early, but better that than to refuse: all pools may change at once.
+    const { table, previousTable: previous } = now;
+    if (previous !== null) this.#handovers.push({ pool, table, previous, until: Number.POSITIVE_INFINITY });
   }
 }
 

@@ -49,7 +49,7 @@ export function compilePool(spec: PoolSpec, observed: Observed, ids: IdLedger): 
     weight,
   }));
   const recipe = identityOf('recipe', ...members.map(({ backend, seed, weight }) => `${backend}:${seed}:${weight}`));
-  return {
+  const pool: CompiledPool = {
     id,
     key: spec.key,
     group: spec.group,
@@ -59,6 +59,15 @@ export function compilePool(spec: PoolSpec, observed: Observed, ids: IdLedger): 
     failingOpen,
     healthyCount: candidates.filter(({ health }) => health === 'healthy' || health === 'unchecked').length,
   };
+  specs.set(pool, spec);
+  return pool;
+}
+
+const specs = new WeakMap<CompiledPool, PoolSpec>();
+
+/** What a pool was compiled from. */
+export function specOf(pool: CompiledPool): PoolSpec {
+  return specs.get(pool)!;
 }
 
 function candidateOf(spec: PoolSpec, backend: Backend, observed: Observed, ids: IdLedger): Candidate {

@@ -39,6 +39,8 @@ export interface PoolMember {
 
 export const emptyTables: Tables = { vips: new Map(), services: new Map(), pools: new Map(), backends: new Map() };
 
+export const protocolNumber = { tcp: 6, udp: 17 } as const;
+
 export function vipKeyText(row: Omit<VipRow, 'service'>): string {
   return `${row.protocol}/${row.address}/${row.port}`;
 }
