@@ -77,9 +77,24 @@ test('the window stays shut for as long as nobody touches the pool', async (t) =
   }
 });
 
-test('two swaps in the window: handshakes are handed over from the last but one', async (t) => {
-  const web = await openWeb(t, { buckets: 256 });
-  await web.set(webDesired({ weights: [100, 100, 0] }));
-  const flows = await moving(web, [0, 100, 100]);
-  for (const { flow, before } of flows) t.is(web.send(flow, 'A'), before);
+test('two swaps in one window: each handshake ends on the backend that its SYN went to', async (t) => {
+  const web = await openWeb(t, { buckets: 256, weights: [100, 0, 0] });
+  const [first, second, third] = [0, 1, 2].map((n) => web.flows(50, { from: 40_000 + n }));
+  for (const flow of first!) t.is(web.send(flow, 'S'), 'be1');
+  await web.set(webDesired({ weights: [0, 100, 0] }));
+  for (const flow of second!) t.is(web.send(flow, 'S'), 'be2');
+  await web.set(webDesired({ weights: [0, 0, 100] }));
+  for (const flow of third!) t.is(web.send(flow, 'S'), 'be3');
+  for (const flow of first!) t.is(web.send(flow, 'A'), 'be1');
+  for (const flow of second!) t.is(web.send(flow, 'A'), 'be2');
+  for (const flow of third!) t.is(web.send(flow, 'A'), 'be3');
+});
+
+test('a second swap long after the first hands over from the table that was in force', async (t) => {
+  const web = await openWeb(t, { buckets: 256, weights: [100, 0, 0] });
+  await web.set(webDesired({ weights: [0, 100, 0] }));
+  web.lb.passMs(2 * HANDOVER_MS);
+  for (const flow of web.flows(50)) t.is(web.send(flow, 'S'), 'be2');
+  await web.set(webDesired({ weights: [0, 0, 100] }));
+  for (const flow of web.flows(50)) t.is(web.send(flow, 'A'), 'be2');
 });

@@ -1,0 +1,110 @@
+/** Two CPUs and the sweep on one small table at once. */
+import { execFile } from 'node:child_process';
+import { mkdirSync, rmSync } from 'node:fs';
+import { promisify } from 'node:util';
+import test from 'ava';
+import { SessionState } from '../../src/abi/abi.generated.js';
+import { macOf } from '../support/desired.js';
+import { Random } from '../support/random.js';
+import type { HammerOrder, HammerReport } from './children/hammer.js';
+import { backendAddress, type Flow, openWeb, type Web, webDesired } from './web.js';
+
+const buckets = 64;
+const packets = 150_000;
+const protectedPorts = [1024, Math.floor(buckets * 4 * 0.4)] as const;
+/** More than the table holds, so that every way of finding room is taken. */
+const otherPorts = [20_000, buckets * 4 * 2] as const;
+const macBytes = (n: number): string => macOf(backendAddress(n)).replaceAll(':', '');
+const portFlows = ([first, count]: readonly [number, number]): Flow[] =>
+  Array.from({ length: count }, (_, i) => ({ from: first + i }));
+
+async function hammer(cpu: number, order: HammerOrder): Promise<HammerReport> {
+  const script = new URL('children/hammer.js', import.meta.url).pathname;
+  const { stdout } = await promisify(execFile)(
+    'taskset',
+    ['-c', String(cpu), process.execPath, script, JSON.stringify(order)],
+    { timeout: 100_000 },
+  );
+  return JSON.parse(stdout) as HammerReport;
+}
+
+/** What the sweep allows: everything but closing sessions, which it takes for those of a service that is gone. */
+function sweepTimeouts(): Uint16Array {
+  const timeouts = new Uint16Array(64 * 4).fill(0xffff);
+  for (let at = SessionState.SESSION_CLOSING; at < timeouts.length; at += 4) timeouts[at] = 0;
+  return timeouts;
+}
+
+/** Slots by tag. */
+function slotsByTag({ lb }: Web): Map<bigint, number[]> {
+  const words = new BigUint64Array(lb.maps.sessions.mmap());
+  const found = new Map<bigint, number[]>();
+  for (let slot = 0; slot < lb.sessions.slots; slot++) {
+    const tag = words[slot * 2]!;
+    if (tag !== 0n && words[slot * 2 + 1] !== 0n) found.set(tag, [...(found.get(tag) ?? []), slot]);
+  }
+  return found;
+}
+
+test('established sessions keep their backend and their place; nothing is left half done', async (t) => {
+  const seed = new Random().seed;
+  t.log(`seed ${seed}`);
+  const pins = `/sys/fs/bpf/spillway/t${process.pid}-dp-0`;
+  mkdirSync(pins, { recursive: true });
+  t.teardown(() => rmSync(pins, { recursive: true, force: true }));
+  const web = await openWeb(t, { buckets, weights: [100, 0, 0] });
+  web.lb.program.pin(`${pins}/lb`);
+  for (const flow of portFlows(protectedPorts)) t.is(web.establish(flow), 'be1');
+  await web.set(webDesired({ weights: [0, 100, 0] }));
+  web.lb.passMs(20_000);
+  for (const flow of portFlows(protectedPorts)) web.send(flow);
+
+  const order: Omit<HammerOrder, 'seed'> = {
+    program: `${pins}/lb`,
+    packets,
+    template: web.frame({}).toString('hex'),
+    protectedPorts,
+    otherPorts,
+    protectedMac: macBytes(1),
+    otherMac: macBytes(2),
+  };
+  let running = true;
+  const children = Promise.all([0, 1].map((cpu) => hammer(cpu, { ...order, seed: seed + cpu }))).finally(() => {
+    running = false;
+  });
+  const timeouts = sweepTimeouts();
+  let sweeps = 0;
+  let purged = 0;
+  while (running) {
+    purged += (await web.lb.sessions.sweep({ timeouts })).purged;
+    sweeps++;
+    if (sweeps % 64 === 0) await new Promise((resolve) => setImmediate(resolve));
+  }
+  const reports = await children;
+  t.log(`${sweeps} sweeps purged ${purged} sessions meanwhile:`, web.lb.tableEvents());
+  t.deepEqual(
+    reports.flatMap(({ astray }) => astray),
+    [],
+  );
+  t.true(purged > 100);
+
+  const first = await web.lb.sessions.sweep({ timeouts: new Uint16Array(256).fill(0xffff) });
+  t.deepEqual([...first.unfinished], [], 'slots that were claimed and never filled');
+  const byTag = slotsByTag(web);
+  const twice = [...byTag.values()].filter((slots) => slots.length > 1);
+  /* Both CPUs may insert a flow at the same moment, each in a slot of its own: no more than those, and they agree. */
+  t.log(`${twice.length} of ${byTag.size} tags are there twice`);
+  t.true(twice.length <= byTag.size * 0.05);
+  for (const slots of twice) {
+    const backends = new Set(slots.map((slot) => web.lb.sessions.entryAt(slot)!.backend));
+    t.is(backends.size, 1);
+  }
+  for (const flow of portFlows(protectedPorts)) {
+    const entry = web.session(flow);
+    t.is(entry?.state, SessionState.SESSION_ESTABLISHED);
+    t.is(entry?.backend, web.lb.backendId('be1'));
+    t.is(byTag.get(web.tag(flow))?.length, 1);
+  }
+  for (const slots of byTag.values())
+    for (const slot of slots) t.truthy(web.lb.sessions.entryAt(slot)?.detail, 'its detail is its own');
+});
