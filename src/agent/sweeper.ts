@@ -1,4 +1,5 @@
 import { SessionState } from '../abi/abi.generated.js';
+import { Mutex } from '../base/mutex.js';
 import type { IdLedger } from '../compile/ids.js';
 import type { SweepResult } from '../dataplane/addon.js';
 import type { Counters } from '../dataplane/counters.js';
@@ -30,7 +31,7 @@ export interface SweeperOptions {
 export class Sweeper {
   counts: SessionCounts | null = null;
   readonly #options: SweeperOptions;
-  #running: Promise<SweepResult> | null = null;
+  readonly #mutex = new Mutex();
   #unfinished: ReadonlySet<number> = new Set();
 
   constructor(options: SweeperOptions) {
@@ -38,25 +39,24 @@ export class Sweeper {
   }
 
   /** One at a time: a call during a sweep waits for it, then makes another. */
-  async sweep(purge: { backends?: Uint8Array; services?: Uint8Array } = {}): Promise<SweepResult> {
-    while (this.#running) await this.#running.catch(() => {});
+  sweep(purge: { backends?: Uint8Array; services?: Uint8Array } = {}): Promise<SweepResult> {
+    return this.#mutex.run(() => this.#sweep(purge));
+  }
+
+  async #sweep(purge: { backends?: Uint8Array; services?: Uint8Array }): Promise<SweepResult> {
     const { table, controller } = this.#options;
     const retiredBefore = [...controller.retiring.backends];
     const clearedBefore = [...controller.retiring.services];
-    this.#running = table.sweep({
+    const result = await table.sweep({
       timeouts: this.#timeouts(),
       purgeBackends: purge.backends ?? null,
       purgeServices: purge.services ?? null,
     });
-    try {
-      const result = await this.#running;
-      this.counts = { atMs: this.#options.now(), ...result };
-      this.#clearUnfinished(result);
-      await controller.exclusively(async () => this.#release(result, retiredBefore, clearedBefore));
-      return result;
-    } finally {
-      this.#running = null;
-    }
+    this.counts = { atMs: this.#options.now(), ...result };
+    this.#clearUnfinished(result);
+    // Not awaited: a long apply must not hold up the counts.
+    void controller.exclusively(async () => this.#release(result, retiredBefore, clearedBefore));
+    return result;
   }
 
   /** Ticks by [service * 4 + state]; 0 clears. Before the first configuration nothing is known: nothing expires. */
