@@ -1,7 +1,8 @@
-import type { AgentConfig } from '../config/agent.js';
+import { existsSync } from 'node:fs';
 import type { AttachmentStatus } from '../api/port.js';
 import { parseMac } from '../base/ip.js';
 import type { Logger } from '../base/log.js';
+import type { AgentConfig } from '../config/agent.js';
 import {
   BpfObject,
   type BpfProgram,
@@ -12,11 +13,11 @@ import {
   queryXdp,
   RingReader,
 } from '../dataplane/addon.js';
-import { type Attachment, attach, detachAll } from '../dataplane/attach.js';
+import { type Attachment, attach, detachAll, detachAllBut } from '../dataplane/attach.js';
 import { openTickClock, type TickClock } from '../dataplane/clock.js';
 import { Counters } from '../dataplane/counters.js';
-import { kernelName, pinsOf, type Pins } from '../dataplane/layout.js';
-import { checkSettingsLayout, openMaps, type OpenedMaps, pinProgram } from '../dataplane/open.js';
+import { kernelName, type Pins, pinsOf } from '../dataplane/layout.js';
+import { checkSettingsLayout, type OpenedMaps, openMaps, pinProgram } from '../dataplane/open.js';
 import { SessionTable } from '../dataplane/session-table.js';
 import { deriveKey, freshSettings, SettingsMap } from '../dataplane/settings.js';
 import { ControlTables } from '../dataplane/tables.js';
@@ -78,9 +79,10 @@ function bpffsOf(pinDirectory: string): string {
 }
 
 /** Without an agent: takes the program off, and the probe filters with it. */
-export function detachInstance(config: Pick<AgentConfig, 'pinDirectory' | 'instance' | 'interfaces'>): string[] {
-  for (const name of config.interfaces) detachProbe(name);
-  return detachAll(pinsOf(config.pinDirectory, config.instance));
+export function detachInstance(config: Pick<AgentConfig, 'pinDirectory' | 'instance'>): string[] {
+  const names = detachAll(pinsOf(config.pinDirectory, config.instance));
+  for (const name of names) detachProbe(name);
+  return names;
 }
 
 function detachProbe(name: string): void {
@@ -153,6 +155,36 @@ class Node implements DataPlaneNode {
 
   attachProbes(): readonly string[] {
     const problems: string[] = [];
+    for (const name of this.#config.interfaces) {
+      const ifindex = interfaceIndex(name);
+      if (ifindex === null || this.#isSomebodyElses(name, ifindex)) continue;
+      const { problem } = this.#keepProbe(name, ifindex);
+      if (problem) problems.push(problem);
+    }
+    return problems;
+  }
+
+  /** An instance that has the interface has the filter on it, too: handle and priority are the same for all. */
+  #isSomebodyElses(name: string, ifindex: number): boolean {
+    return queryXdp(ifindex) !== null && !existsSync(`${this.#parts.pins.link}/${name}`);
+  }
+
+  #keepProbe(name: string, ifindex: number): { mended: boolean; problem: string | null } {
+    try {
+      const probe = this.#loadProbe();
+      const held = queryTc(ifindex, 'egress', PROBE_HANDLE, PROBE_PRIORITY);
+      if (held === probe.info.id) return { mended: false, problem: null };
+      probe.attachTc(ifindex, 'egress', PROBE_HANDLE, PROBE_PRIORITY);
+      return { mended: true, problem: null };
+    } catch (error) {
+      return {
+        mended: false,
+        problem: `health checks cannot take the way of traffic on ${name} (${(error as Error).message}): use target BACKEND_ADDRESS, or a kernel with clsact and cls_bpf`,
+      };
+    }
+  }
+
+  #loadProbe(): BpfProgram {
     if (!this.#probe) {
       const object = BpfObject.load(`${this.#parts.objects}/probe.bpf.o`, {
         reuse: { [kernelName('backends')]: `${this.#parts.pins.map}/backends` },
@@ -161,18 +193,7 @@ class Node implements DataPlaneNode {
       this.#probe = object.program('probe');
       object.close();
     }
-    for (const name of this.#config.interfaces) {
-      const ifindex = interfaceIndex(name);
-      if (ifindex === null) continue;
-      try {
-        this.#probe.attachTc(ifindex, 'egress', PROBE_HANDLE, PROBE_PRIORITY);
-      } catch (error) {
-        problems.push(
-          `health checks cannot take the way of traffic on ${name} (${(error as Error).message}): use target BACKEND_ADDRESS, or a kernel with clsact and cls_bpf`,
-        );
-      }
-    }
-    return problems;
+    return this.#probe;
   }
 
   attachInterfaces(interfaces: readonly InterfaceState[]): { mended: number; problems: readonly string[] } {
@@ -182,18 +203,24 @@ class Node implements DataPlaneNode {
     if (!this.#pinnedProgram) {
       pinProgram(this.program, this.#parts.pins);
       this.#pinnedProgram = true;
+      for (const name of detachAllBut(this.#parts.pins, this.#config.interfaces)) {
+        detachProbe(name);
+        this.#parts.log.warn({ interface: name }, `detached from ${name}: the configuration names it no more`);
+      }
     }
     for (const name of this.#config.interfaces) {
       const device = interfaces.find((candidate) => candidate.name === name);
-      if (!device) {
-        problems.push(`interfaces: there is no ${name}; it is attached when it appears`);
-        continue;
-      }
-      if (this.#holds(name, device.ifindex)) continue;
+      /* The tracker tells of interfaces that are missing. */
+      if (!device) continue;
       try {
-        this.#attached.get(name)?.link.close();
-        this.#attached.set(name, attach(this.program, this.#parts.pins, device, this.#config.xdpMode));
-        mended++;
+        if (!this.#holds(name, device.ifindex)) {
+          this.#attached.get(name)?.link.close();
+          this.#attached.set(name, attach(this.program, this.#parts.pins, device, this.#config.xdpMode));
+          mended++;
+        }
+        const probe = this.#keepProbe(name, device.ifindex);
+        if (probe.mended) mended++;
+        if (probe.problem) problems.push(probe.problem);
       } catch (error) {
         this.#attached.delete(name);
         problems.push((error as Error).message);

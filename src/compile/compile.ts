@@ -1,6 +1,14 @@
 import { type Backend as BackendRow, type Service, ServiceFlags, SessionState } from '../abi/abi.generated.js';
 import type { Desired } from '../config/desired.js';
-import type { Compiled, CompiledBackend, CompiledPool, CompiledService, CompileOptions, Dirty, Observed } from './compiled.js';
+import type {
+  Compiled,
+  CompiledBackend,
+  CompiledPool,
+  CompiledService,
+  CompileOptions,
+  Dirty,
+  Observed,
+} from './compiled.js';
 import { identityOf } from './identity.js';
 import type { IdLedger } from './ids.js';
 import { compilePool, type PoolSpec, specOf } from './pool.js';
@@ -104,7 +112,9 @@ function sameSpec(a: PoolSpec, b: PoolSpec): boolean {
 
 function touched(pool: CompiledPool, dirty: Dirty): boolean {
   if (dirty.healthKeys.size === 0 && dirty.addresses.size === 0) return false;
-  return pool.backends.some(({ checkKey, backend }) => dirty.healthKeys.has(checkKey) || dirty.addresses.has(backend.address));
+  return pool.backends.some(
+    ({ checkKey, backend }) => dirty.healthKeys.has(checkKey) || dirty.addresses.has(backend.address),
+  );
 }
 
 function serviceRow({ listener, pool, vip }: CompiledService, tickMs: number): Service {

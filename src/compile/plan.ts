@@ -1,9 +1,8 @@
 import { type Backend, BackendFlags, type Service } from '../abi/abi.generated.js';
-import type { Ip } from '../base/ip.js';
 import { CapacityError } from '../base/errors.js';
+import type { Ip } from '../base/ip.js';
 import type { TableOp } from './ops.js';
 import type { PoolRow, Tables, VipRow } from './tables.js';
-
 
 /**
  * The ordered steps from `have` to `want`. Pure; after each prefix no packet is misdirected: what is referred to is

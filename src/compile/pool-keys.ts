@@ -34,8 +34,16 @@ export class PoolKeys {
     };
     const held = views.map((view) => ({ view, own: this.#keysHeldBy(group, view) }));
     // Those that judge as before go first: they must not notice that another has changed.
-    for (const { view, own } of held) claim(view, own.find((key) => !taken.has(key) && this.#judges(key, view)));
-    for (const { view, own } of held) claim(view, own.find((key) => !taken.has(key)));
+    for (const { view, own } of held)
+      claim(
+        view,
+        own.find((key) => !taken.has(key) && this.#judges(key, view)),
+      );
+    for (const { view, own } of held)
+      claim(
+        view,
+        own.find((key) => !taken.has(key)),
+      );
     let ordinal = 0;
     for (const view of views) {
       while (taken.has(`${group}/${ordinal}`)) ordinal++;

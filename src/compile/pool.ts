@@ -1,4 +1,4 @@
-import { BackendFlags, Forwarding, PoolFlags, type Backend as BackendRow } from '../abi/abi.generated.js';
+import { BackendFlags, type Backend as BackendRow, Forwarding, PoolFlags } from '../abi/abi.generated.js';
 import { familyOf, ipToBytes, parseMac } from '../base/ip.js';
 import type { Backend, BackendGroup, HealthCheck, Listener } from '../config/desired.js';
 import type { CheckTarget, HealthState } from '../health/types.js';
@@ -43,11 +43,13 @@ export function compilePool(spec: PoolSpec, observed: Observed, ids: IdLedger): 
   const healthy = usable.filter(({ health }) => health === 'healthy' || health === 'unchecked');
   const failingOpen = healthy.length === 0 && usable.length > 0 && spec.allUnhealthy === 'FAIL_OPEN';
   const chosen = failingOpen ? usable : healthy;
-  const members = chosen.map(({ id: backend, backend: { name, address, weight } }): PoolMember => ({
-    backend,
-    seed: `${name}\0${address}`,
-    weight,
-  }));
+  const members = chosen.map(
+    ({ id: backend, backend: { name, address, weight } }): PoolMember => ({
+      backend,
+      seed: `${name}\0${address}`,
+      weight,
+    }),
+  );
   const recipe = identityOf('recipe', ...members.map(({ backend, seed, weight }) => `${backend}:${seed}:${weight}`));
   const pool: CompiledPool = {
     id,

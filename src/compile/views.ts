@@ -46,7 +46,9 @@ export function viewsOf(desired: Desired, inForce: Tables, known: readonly Compi
 function inOrderOfName({ loadBalancers }: Desired): ListenerOf[] {
   return loadBalancers
     .flatMap((loadBalancer) => loadBalancer.listeners.map((listener) => ({ loadBalancer, listener })))
-    .sort((a, b) => compareText(a.loadBalancer.name, b.loadBalancer.name) || compareText(a.listener.name, b.listener.name));
+    .sort(
+      (a, b) => compareText(a.loadBalancer.name, b.loadBalancer.name) || compareText(a.listener.name, b.listener.name),
+    );
 }
 
 function compareText(a: string, b: string): number {

@@ -77,13 +77,23 @@ function explain(error: NativeError, name: string): Error {
 
 /** Takes the program off every interface and removes the instance's pins. Returns the interfaces. */
 export function detachAll(pins: Pins): string[] {
-  const names = existsSync(pins.link) ? readdirSync(pins.link) : [];
-  for (const name of names) {
-    const link = BpfLink.openPinned(`${pins.link}/${name}`);
-    if (link.info.ifindex !== 0) link.detach();
-    link.close();
-    rmSync(`${pins.link}/${name}`);
-  }
+  const names = detachAllBut(pins, []);
   rmSync(pins.root, { recursive: true, force: true });
   return names;
+}
+
+/** Takes the program off where it is not wanted any more. Returns the interfaces; those that are gone are not told. */
+export function detachAllBut(pins: Pins, wanted: readonly string[]): string[] {
+  const pinned = existsSync(pins.link) ? readdirSync(pins.link) : [];
+  return pinned.filter((name) => !wanted.includes(name) && dropPin(`${pins.link}/${name}`));
+}
+
+/** A namespace or device that is deleted under a pinned link leaves a pin that holds nothing: false. */
+function dropPin(path: string): boolean {
+  const link = BpfLink.openPinned(path);
+  const held = link.info.ifindex !== 0;
+  if (held) link.detach();
+  link.close();
+  rmSync(path);
+  return held;
 }

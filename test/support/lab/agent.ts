@@ -19,6 +19,7 @@ export class Agent {
   readonly configFile: string;
   readonly pins: string;
   readonly client: SpillwayClient;
+  readonly #config: string;
   #child: ChildProcess | null = null;
   #gone: Promise<unknown> = Promise.resolve();
   #stderr = '';
@@ -47,7 +48,7 @@ export class Agent {
       ...settings,
     };
     // JSON is YAML.
-    writeFileSync(this.configFile, JSON.stringify(config));
+    this.#config = JSON.stringify(config);
     this.client = connect(`unix:${this.socket}`);
   }
 
@@ -63,6 +64,7 @@ export class Agent {
   /** Resolves when it answers calls. @throws Error with what it said if it ends before. */
   async start(): Promise<void> {
     this.#stderr = '';
+    writeFileSync(this.configFile, this.#config);
     const [file, ...words] = this.lab.command(this.host, 'spillwayd', '--config', this.configFile);
     const child = spawn(file!, words, { stdio: ['ignore', 'ignore', 'pipe'] });
     this.#child = child;
@@ -83,8 +85,14 @@ export class Agent {
     await this.#gone;
   }
 
+  /** Resolves when it has ended by itself. */
+  async ended(): Promise<void> {
+    await this.#gone;
+  }
+
   /** By a command: as long as it takes, with its exit code. For what ends by itself. */
   run(...options: readonly string[]): Promise<Ended> {
+    writeFileSync(this.configFile, this.#config);
     return this.lab.exec(this.host, 'spillwayd', '--config', this.configFile, ...options);
   }
 
