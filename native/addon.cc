@@ -7,6 +7,7 @@
 #include "prober.h"
 #include "program.h"
 #include "ring.h"
+#include "maglev.h"
 #include "sweep.h"
 #include "system.h"
 #include "tc.h"
@@ -41,6 +42,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports)
 	exports.Set("detachTc", Napi::Function::New<DetachTc>(env, "detachTc"));
 	exports.Set("queryTc", Napi::Function::New<QueryTc>(env, "queryTc"));
 	exports.Set("queryXdp", Napi::Function::New<QueryXdp>(env, "queryXdp"));
+	exports.Set("fillMaglev", Napi::Function::New<FillMaglev>(env, "fillMaglev"));
 	exports.Set("sweepSessions", Napi::Function::New<SweepSessions>(env, "sweepSessions"));
 	exports.Set("clearSlot", Napi::Function::New<ClearSlot>(env, "clearSlot"));
 	exports.Set("kernelHz", Napi::Function::New<KernelHz>(env, "kernelHz"));

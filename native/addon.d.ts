@@ -177,6 +177,12 @@ export function sweepSessions(options: SweepOptions): Promise<SweepResult>;
 /** Clears one slot if its tag still is `tag` (value first, then tag); false when it was taken by another flow. */
 export function clearSlot(sessions: ArrayBuffer, slot: number, tag: bigint): boolean;
 
+/**
+ * Fills one struct maglev_table on a thread of the pool: the turns of src/compile/maglev.ts, in C++. `walks`: for each
+ * member, in order, u32 first slot, u32 skip, u32 weight (above 0), u32 backend. Resolves to 131,080 bytes.
+ */
+export function fillMaglev(walks: Uint8Array): Promise<Uint8Array>;
+
 /** A raw netlink socket (NETLINK_ROUTE) in the network namespace of the process. Encoding is TypeScript's. */
 export class NetlinkSocket {
   /** groups: RTNLGRP numbers to join. onMessages: one datagram (may hold several nlmsghdr); overrun = ENOBUFS, resync. */

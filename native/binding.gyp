@@ -4,7 +4,7 @@
     'target_name': 'spillway',
     'sources': [
       'addon.cc', 'args.cc', 'courier.cc', 'error.cc', 'fd.cc', 'link.cc', 'map.cc', 'map_batch.cc', 'netlink.cc',
-      'object.cc', 'open.cc', 'probe.cc', 'probe_loop.cc', 'prober.cc', 'program.cc', 'ring.cc', 'sweep.cc',
+      'maglev.cc', 'object.cc', 'open.cc', 'probe.cc', 'probe_loop.cc', 'prober.cc', 'program.cc', 'ring.cc', 'sweep.cc',
       'sweep_walk.cc', 'system.cc', 'tc.cc',
     ],
     'include_dirs': ["<!@(node -p \"require('node-addon-api').include_dir\")"],

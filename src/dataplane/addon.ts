@@ -44,6 +44,7 @@ export const {
   detachTc,
   queryTc,
   queryXdp,
+  fillMaglev: fillMaglevTable,
   sweepSessions,
   clearSlot,
   kernelHz,

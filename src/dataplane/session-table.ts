@@ -23,6 +23,8 @@ export interface SessionDetailEntry {
   readonly ageTicks: number;
 }
 
+/** Details are read in rows of so many when the table is walked. */
+const DETAIL_WINDOW = 4096;
 const WORDS_PER_SLOT = abi.sessionSlotSize / 4;
 
 /** The session table, read in place: user space maps the memory that the data path works on. */
@@ -30,13 +32,14 @@ export class SessionTable {
   readonly slots: number;
   readonly #buffer: ArrayBuffer;
   readonly #words: Uint32Array;
-  readonly #details: DataView;
+  readonly #details: BpfMap;
+  #window: { first: number; view: DataView } = { first: -1, view: new DataView(new ArrayBuffer(0)) };
   readonly #clock: { now(): number };
 
   constructor(sessions: BpfMap, details: BpfMap, clock: { now(): number }) {
     this.#buffer = sessions.mmap();
     this.#words = new Uint32Array(this.#buffer);
-    this.#details = new DataView(details.mmap());
+    this.#details = details;
     this.slots = sessions.info.maxEntries * 4;
     this.#clock = clock;
   }
@@ -46,7 +49,7 @@ export class SessionTable {
   }
 
   /** Does the slot hold a finished entry of this service and backend (null: any)? Cheap: two words. */
-  entryAt(slot: number, now = this.#clock.now()): SessionEntry | null {
+  entryAt(slot: number, now = this.#clock.now(), inRow = false): SessionEntry | null {
     const at = slot * WORDS_PER_SLOT;
     const low = this.#words[at + 2]!;
     const high = this.#words[at + 3]!;
@@ -60,20 +63,35 @@ export class SessionTable {
       service: low >>> 16,
       state: (high >>> 24) & 0xf,
       idleTicks: idleTicks(now, high & tickMask),
-      detail: this.#detailAt(slot, tagHigh, now),
+      detail: this.#detailAt(slot, tagHigh, now, inRow),
     };
   }
 
-  #detailAt(slot: number, tagHigh: number, now: number): SessionDetailEntry | null {
-    const at = slot * abi.sessionDetailSize;
-    if (this.#details.getUint32(at + abi.sessionDetailOffset.tagCheck, true) !== tagHigh) return null;
-    const detail = abi.readSessionDetail(this.#details, at);
+  #detailAt(slot: number, tagHigh: number, now: number, inRow: boolean): SessionDetailEntry | null {
+    const view = inRow ? this.#detailWindow(slot) : this.#readDetails(slot, 1);
+    const at = inRow ? (slot % DETAIL_WINDOW) * abi.sessionDetailSize : 0;
+    if (view.getUint32(at + abi.sessionDetailOffset.tagCheck, true) !== tagHigh) return null;
+    const detail = abi.readSessionDetail(view, at);
     return {
       client: bytesToIp(detail.client),
       clientPort: detail.clientPort,
       protocol: detail.protocol,
       ageTicks: idleTicks(now, detail.createdTick),
     };
+  }
+
+  /* Read when asked for, not mapped: the table of details is twice the sessions' and would weigh on the agent. */
+  #readDetails(first: number, count: number): DataView {
+    const bytes = this.#details.readRange(first, count);
+    return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
+
+  #detailWindow(slot: number): DataView {
+    const first = slot - (slot % DETAIL_WINDOW);
+    if (this.#window.first !== first) {
+      this.#window = { first, view: this.#readDetails(first, Math.min(DETAIL_WINDOW, this.slots - first)) };
+    }
+    return this.#window.view;
   }
 
   /**
@@ -86,6 +104,7 @@ export class SessionTable {
     options: { limit: number; maxSlots: number; keep?: (entry: SessionEntry) => boolean },
   ): { entries: SessionEntry[]; next: number | null } {
     const now = this.#clock.now();
+    this.#window = { ...this.#window, first: -1 };
     const entries: SessionEntry[] = [];
     const end = Math.min(this.slots, cursor + options.maxSlots);
     let slot = cursor;
@@ -94,7 +113,7 @@ export class SessionTable {
       const low = this.#words[at + 2]!;
       const high = this.#words[at + 3]!;
       if ((low === 0 && high === 0) || !wanted(low >>> 16, low & 0xffff, (high >>> 24) & 0xf)) continue;
-      const entry = this.entryAt(slot, now);
+      const entry = this.entryAt(slot, now, true);
       if (entry && (options.keep?.(entry) ?? true)) entries.push(entry);
     }
     return { entries, next: slot >= this.slots ? null : slot };

@@ -5,6 +5,7 @@ import type { TableOp } from '../compile/ops.js';
 import { type PoolRow, type Tables, type VipRow, vipKeyText } from '../compile/tables.js';
 import { buildVipFilter } from '../compile/vip-filter.js';
 import type { BpfMap } from './addon.js';
+import { FillAhead } from './maglev-fill.js';
 
 /** How long the table before a swap serves handshakes that began with it: a SYN's retransmissions fit in. */
 export const HANDOVER_MS = 10_000;
@@ -159,9 +160,12 @@ export class ControlTables {
 
   /** In order; runs of the same step go to the kernel as one batch. `onStep` between batches lets others have a turn. */
   async apply(ops: readonly TableOp[], onStep: (done: number) => Promise<void> = async () => {}): Promise<void> {
+    const fills = new FillAhead(ops);
     for (let i = 0; i < ops.length; ) {
       const run = runOf(ops, i);
-      this.#perform(run);
+      const op = run[0]!;
+      if (op.op === 'fill-table') this.maps.maglev.update(keyOf(op.table), await fills.take(i));
+      else this.#perform(run);
       i += run.length;
       await onStep(i);
     }
@@ -177,12 +181,8 @@ export class ControlTables {
       case 'write-service':
         this.#services.write(run.map((step) => [(step as typeof op).id, (step as typeof op).row] as const));
         break;
-      case 'fill-table': {
-        const bytes = new Uint8Array(abi.maglevTableSize);
-        fillMaglev(op.members, new Uint16Array(bytes.buffer, 0, maglevSlots));
-        this.maps.maglev.update(keyOf(op.table), bytes);
-        break;
-      }
+      case 'fill-table':
+        throw new Error('filled by apply');
       case 'swap-table':
         this.#pools.write([[op.pool, placedPool(op, this.#handoverEnd())]]);
         break;

@@ -1,0 +1,36 @@
+import type { TableOp } from '../compile/ops.js';
+import { maglevWalks } from '../compile/maglev.js';
+import type { PoolMember } from '../compile/tables.js';
+import { fillMaglevTable } from './addon.js';
+
+/** Tables under way at once: enough for the pool's threads, little memory. */
+const AHEAD = 8;
+
+/** The table of these members, filled on another thread. */
+export function fillTable(members: readonly PoolMember[]): Promise<Uint8Array> {
+  const words = maglevWalks(members).flatMap(({ offset, skip, weight, backend }) => [offset, skip, weight, backend]);
+  return fillMaglevTable(new Uint8Array(Uint32Array.from(words).buffer));
+}
+
+/** Fills the tables of a plan some steps ahead of their turn, so that all cores work while the kernel is written. */
+export class FillAhead {
+  readonly #waiting: { readonly step: number; readonly members: readonly PoolMember[] }[];
+  readonly #started = new Map<number, Promise<Uint8Array>>();
+
+  constructor(ops: readonly TableOp[]) {
+    this.#waiting = ops.flatMap((op, step) => (op.op === 'fill-table' ? [{ step, members: op.members }] : [])).reverse();
+  }
+
+  /** The table of this step. Steps are taken in order. */
+  take(step: number): Promise<Uint8Array> {
+    while (this.#started.size < AHEAD) {
+      const next = this.#waiting.pop();
+      if (!next) break;
+      this.#started.set(next.step, fillTable(next.members));
+    }
+    const table = this.#started.get(step);
+    if (!table) throw new Error(`step ${step} fills no table`);
+    this.#started.delete(step);
+    return table;
+  }
+}
