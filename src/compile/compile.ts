@@ -1,17 +1,18 @@
-import { type Backend as BackendRow, type Service, ServiceFlags, SessionState } from '../abi/abi.generated.js';
-import type { Desired } from '../config/desired.js';
+import { type Service, ServiceFlags, SessionState } from '../abi/abi.generated.js';
+import type { Ip } from '../base/ip.js';
+import type { Desired, Listener } from '../config/desired.js';
 import type {
   Compiled,
-  CompiledBackend,
   CompiledPool,
   CompiledService,
   CompileOptions,
   Dirty,
   Observed,
 } from './compiled.js';
-import { identityOf } from './identity.js';
+import { rememberedIdentity } from './identity.js';
 import type { IdLedger } from './ids.js';
 import { compilePool, type PoolSpec, specOf } from './pool.js';
+import { PooledRows } from './pooled.js';
 import { emptyTables, type PoolRow, protocolNumber, type Tables, type VipRow, vipKeyText } from './tables.js';
 import { viewsOf, viewText } from './views.js';
 
@@ -52,7 +53,7 @@ export function compile(
   for (const { loadBalancer, listener, poolKey } of uses) {
     for (const vip of loadBalancer.addresses) {
       const protocol = protocolNumber[listener.protocol];
-      const id = ids.services.assign(identityOf('service', String(protocol), vip, String(listener.port)));
+      const id = ids.services.assign(serviceIdentity(listener, vip));
       services.set(id, { id, vip, loadBalancer, listener, pool: pools.get(poolKey)! });
       if (listener.stopped) stoppedServices.add(id);
       addVip(vips, { address: vip, port: listener.port, protocol, service: id });
@@ -61,13 +62,14 @@ export function compile(
   for (const { addresses } of desired.loadBalancers) {
     for (const address of addresses) addVip(vips, { address, port: 0, protocol: 0, service: 0 });
   }
-  const { rows, backends } = collectBackends(pools, options.previous?.compiled);
+  const previous = options.previous?.compiled.backends;
+  const backends = previous ? previous.next(pools.values()) : PooledRows.of(pools.values());
   return {
     tables: {
       vips,
       services: new Map([...services].map(([id, service]) => [id, serviceRow(service, options.tickMs)])),
       pools: new Map([...pools.values()].map((pool): [number, PoolRow] => [pool.id, pool.row])),
-      backends: rows,
+      backends: backends.as(({ row }) => row),
     },
     pools: [...pools.values()],
     services,
@@ -80,32 +82,6 @@ function addVip(vips: Map<string, VipRow>, row: VipRow): void {
   vips.set(vipKeyText(row), row);
 }
 
-/** With nothing changed but a few pools, the maps of all backends are copied and patched rather than built anew. */
-function collectBackends(
-  pools: ReadonlyMap<string, CompiledPool>,
-  previous: Compiled | undefined,
-): { rows: Map<number, BackendRow>; backends: Map<number, CompiledBackend> } {
-  const rows = new Map(previous?.tables.backends);
-  const backends = new Map(previous?.backends);
-  const kept = new Set(previous?.pools);
-  const now = new Set(pools.values());
-  for (const pool of previous?.pools ?? []) {
-    if (now.has(pool)) continue;
-    for (const { id } of pool.backends) {
-      rows.delete(id);
-      backends.delete(id);
-    }
-  }
-  for (const pool of now) {
-    if (kept.has(pool)) continue;
-    for (const backend of pool.backends) {
-      rows.set(backend.id, backend.row);
-      backends.set(backend.id, backend);
-    }
-  }
-  return { rows, backends };
-}
-
 function sameSpec(a: PoolSpec, b: PoolSpec): boolean {
   return a.group === b.group && viewText(a) === viewText(b);
 }
@@ -115,6 +91,10 @@ function touched(pool: CompiledPool, dirty: Dirty): boolean {
   return pool.backends.some(
     ({ checkKey, backend }) => dirty.healthKeys.has(checkKey) || dirty.addresses.has(backend.address),
   );
+}
+
+function serviceIdentity({ protocol, port }: Listener, vip: Ip): bigint {
+  return rememberedIdentity('service', `${protocolNumber[protocol]}\0${vip}\0${port}`);
 }
 
 function serviceRow({ listener, pool, vip }: CompiledService, tickMs: number): Service {
@@ -130,6 +110,6 @@ function serviceRow({ listener, pool, vip }: CompiledService, tickMs: number): S
       (listener.scheduler === 'SCH' ? ServiceFlags.SERVICE_SOURCE_HASH : 0) |
       (listener.stopped ? ServiceFlags.SERVICE_STOPPED : 0),
     timeoutTicks,
-    identity: identityOf('service', String(protocolNumber[listener.protocol]), vip, String(listener.port)),
+    identity: serviceIdentity(listener, vip),
   };
 }

@@ -1,7 +1,9 @@
+import type { Backend as BackendRow } from '../abi/abi.generated.js';
 import type { Ip } from '../base/ip.js';
 import type { Backend, BackendGroup, Listener, LoadBalancer } from '../config/desired.js';
 import type { CheckTarget, HealthState } from '../health/types.js';
 import type { NextHop } from '../netlink/types.js';
+import type { PooledRows } from './pooled.js';
 import type { Tables } from './tables.js';
 
 /** What is seen of the world: an input of compile, never a patch to the maps. */
@@ -27,7 +29,7 @@ export interface Compiled {
   readonly tables: Tables;
   readonly pools: readonly CompiledPool[];
   readonly services: ReadonlyMap<number, CompiledService>;
-  readonly backends: ReadonlyMap<number, CompiledBackend>;
+  readonly backends: PooledRows<CompiledBackend>;
   /** Services whose sessions must go: stopped listeners. */
   readonly stoppedServices: ReadonlySet<number>;
 }
@@ -46,6 +48,7 @@ export interface CompiledPool {
   readonly key: string;
   readonly group: BackendGroup;
   readonly backends: readonly CompiledBackend[];
+  readonly byId: ReadonlyMap<number, CompiledBackend>;
   readonly checks: readonly CheckTarget[];
   readonly row: Tables['pools'] extends ReadonlyMap<number, infer Row> ? Row : never;
   readonly failingOpen: boolean;
@@ -64,5 +67,5 @@ export interface CompiledBackend {
   /** Why it is not up, for what the health record does not say; empty otherwise. */
   readonly problem: string;
   readonly nextHopMac: string;
-  readonly row: Tables['backends'] extends ReadonlyMap<number, infer Row> ? Row : never;
+  readonly row: BackendRow;
 }

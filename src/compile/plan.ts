@@ -2,6 +2,7 @@ import { type Backend, BackendFlags, type Service } from '../abi/abi.generated.j
 import { CapacityError } from '../base/errors.js';
 import type { Ip } from '../base/ip.js';
 import type { TableOp } from './ops.js';
+import { rowsSince } from './pooled.js';
 import type { PoolRow, Tables, VipRow } from './tables.js';
 
 /**
@@ -37,7 +38,7 @@ function isUp(row: Backend | undefined): boolean {
 /** New backends, and every change but "down": a backend is up before a table names it. */
 function risingBackends(have: Tables, want: Tables): TableOp[] {
   const ops: TableOp[] = [];
-  for (const [id, row] of want.backends) {
+  for (const [id, row] of rowsSince(want.backends, have.backends)) {
     const before = have.backends.get(id);
     if (before === row || (before && sameBackend(before, row))) continue;
     if (isUp(before) && !isUp(row)) continue;
@@ -49,7 +50,7 @@ function risingBackends(have: Tables, want: Tables): TableOp[] {
 /** A backend is down, or gone, only after no table names it. */
 function fallingBackends(have: Tables, want: Tables): TableOp[] {
   const ops: TableOp[] = [];
-  for (const [id, before] of have.backends) {
+  for (const [id, before] of rowsSince(have.backends, want.backends)) {
     const row = want.backends.get(id);
     if (row === before) continue;
     if (row) {

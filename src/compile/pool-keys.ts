@@ -1,5 +1,5 @@
 import type { CompiledPool } from './compiled.js';
-import { identityOf } from './identity.js';
+import { rememberedIdentity } from './identity.js';
 import { type PoolSpec, specOf } from './pool.js';
 import { protocolNumber, type Tables, vipKeyText } from './tables.js';
 import { type View, viewText } from './views.js';
@@ -78,7 +78,7 @@ export class PoolKeys {
     const identity = this.#inForce.pools.get(pool)?.identity;
     for (let ordinal = 0; identity !== undefined && ordinal < MAX_ORDINAL; ordinal++) {
       const key = `${group}/${ordinal}`;
-      if (identityOf('pool', key) !== identity) continue;
+      if (rememberedIdentity('pool', key) !== identity) continue;
       this.#keyById.set(pool, key);
       return key;
     }

@@ -4,7 +4,7 @@ import type { Backend, BackendGroup, HealthCheck, Listener } from '../config/des
 import type { CheckTarget, HealthState } from '../health/types.js';
 import type { NextHop } from '../netlink/types.js';
 import type { CompiledBackend, CompiledPool, Observed } from './compiled.js';
-import { identityOf } from './identity.js';
+import { identityOf, rememberedIdentity } from './identity.js';
 import type { IdLedger } from './ids.js';
 import type { PoolMember } from './tables.js';
 
@@ -36,7 +36,7 @@ interface Candidate {
 }
 
 export function compilePool(spec: PoolSpec, observed: Observed, ids: IdLedger): CompiledPool {
-  const identity = identityOf('pool', spec.key);
+  const identity = rememberedIdentity('pool', spec.key);
   const id = ids.pools.assign(identity);
   const candidates = spec.group.backends.map((backend) => candidateOf(spec, backend, observed, ids));
   const usable = candidates.filter(({ backend, reachable }) => reachable && backend.weight > 0);
@@ -51,11 +51,13 @@ export function compilePool(spec: PoolSpec, observed: Observed, ids: IdLedger): 
     }),
   );
   const recipe = identityOf('recipe', ...members.map(({ backend, seed, weight }) => `${backend}:${seed}:${weight}`));
+  const backends = candidates.map((candidate) => backendOf(spec, id, candidate, failingOpen));
   const pool: CompiledPool = {
     id,
     key: spec.key,
     group: spec.group,
-    backends: candidates.map((candidate) => backendOf(spec, id, candidate, failingOpen)),
+    backends,
+    byId: new Map(backends.map((backend) => [backend.id, backend])),
     checks: candidates.flatMap((candidate) => checkOf(spec, candidate) ?? []),
     row: { identity, recipe, members, placed: null },
     failingOpen,
@@ -72,9 +74,18 @@ export function specOf(pool: CompiledPool): PoolSpec {
   return specs.get(pool)!;
 }
 
+function checkKeyOf({ key }: PoolSpec, { name, address }: Backend): string {
+  return `${key}/${name}/${address}`;
+}
+
+/** Of the backend that a CheckTarget's key names. */
+export function addressOfCheck(checkKey: string): string {
+  return checkKey.slice(checkKey.lastIndexOf('/') + 1);
+}
+
 function candidateOf(spec: PoolSpec, backend: Backend, observed: Observed, ids: IdLedger): Candidate {
-  const checkKey = `${spec.key}/${backend.name}/${backend.address}`;
-  const identity = identityOf('backend', checkKey);
+  const checkKey = checkKeyOf(spec, backend);
+  const identity = rememberedIdentity('backend', checkKey);
   const nextHop = observed.nextHops.get(backend.address) ?? unresolved;
   return {
     backend,

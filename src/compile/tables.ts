@@ -6,7 +6,14 @@ export interface Tables {
   readonly vips: ReadonlyMap<string, VipRow>;
   readonly services: ReadonlyMap<number, Service>;
   readonly pools: ReadonlyMap<number, PoolRow>;
-  readonly backends: ReadonlyMap<number, Backend>;
+  readonly backends: Rows<Backend>;
+}
+
+/** What is used of a ReadonlyMap by id. */
+export interface Rows<Row> extends Pick<ReadonlyMap<number, Row>, 'get' | 'has' | 'size'> {
+  [Symbol.iterator](): IterableIterator<[number, Row]>;
+  keys(): IterableIterator<number>;
+  values(): IterableIterator<Row>;
 }
 
 /** Key of Tables.vips: {@link vipKeyText}. */

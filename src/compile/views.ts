@@ -55,7 +55,20 @@ function compareText(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
+/** Listeners are immutable: what was said of one stands while its group and addresses do. */
+const seen = new WeakMap<Listener, { view: Omit<View, 'users'>; loadBalancer: LoadBalancer }>();
+
 function viewOf({ listener, loadBalancer }: ListenerOf, group: BackendGroup): Omit<View, 'users'> {
+  const known = seen.get(listener);
+  if (known?.loadBalancer === loadBalancer) {
+    return known.view.spec.group === group ? known.view : { text: known.view.text, spec: { ...known.view.spec, group } };
+  }
+  const view = freshView({ listener, loadBalancer }, group);
+  seen.set(listener, { view, loadBalancer });
+  return view;
+}
+
+function freshView({ listener, loadBalancer }: ListenerOf, group: BackendGroup): Omit<View, 'users'> {
   const check: HealthCheck | null = listener.healthCheck && {
     ...listener.healthCheck,
     port: listener.healthCheck.port || listener.port,
