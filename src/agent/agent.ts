@@ -17,6 +17,7 @@ import { systemClock } from '../health/clock.js';
 import { createHealthEngine, type HealthEngine } from '../health/engine.js';
 import { HealthStore } from '../health/store.js';
 import { nodeTls } from '../health/tls.js';
+import { addressOfCheck } from '../compile/pool.js';
 import { createMetrics } from '../metrics/metrics.js';
 import { type MetricsServer, startMetricsServer } from '../metrics/server.js';
 import { createNextHopTracker } from '../netlink/tracker.js';
@@ -95,6 +96,8 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
         controller.observed.setHealth(change.key, change.to);
         log.info({ ...change }, `backend ${change.key} is ${change.to}: ${change.reason}`);
       }
+      // It may have come back as another host: asked at once, its MAC is followed within the next checks.
+      tracker.verify(changes.filter(({ to }) => to === 'unhealthy').map(({ key }) => addressOfCheck(key)));
       controller.recompute();
       saveHealth();
       notify();

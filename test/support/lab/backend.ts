@@ -34,7 +34,7 @@ async function download(response: ServerResponse, bytes: number, perSecond: numb
     if (aheadMs > 1) await delay(aheadMs);
     const piece = chunk.subarray(0, Math.min(chunk.length, bytes - sent));
     sent += piece.length;
-    if (!response.write(piece)) await Promise.race([once(response, 'drain'), once(response, 'close')]);
+    await new Promise((resolve) => response.write(piece, resolve));
   }
   response.end();
 }

@@ -49,6 +49,12 @@ export class Cluster {
     await Promise.all(this.agents.map(({ client }) => client.config.apply({ config })));
   }
 
+  /** On both load balancers. */
+  async setWeight(backendGroup: string, name: string, weight: number): Promise<void> {
+    const request = { backendGroup, backend: { name, weight }, updateMask: { paths: ['weight'] } };
+    await Promise.all(this.agents.map(({ client }) => client.config.updateBackend(request)));
+  }
+
   /** Both load balancers find every backend of every listener healthy. */
   async allHealthy(): Promise<void> {
     await until(
