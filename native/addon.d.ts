@@ -234,6 +234,8 @@ export class Prober {
   close(): void;
 }
 
+/** Gives free memory of the C heap back to the kernel (malloc_trim). */
+export function releaseFreeMemory(): void;
 /** Ticks per second of jiffies: 1e9 / clock_getres(CLOCK_MONOTONIC_COARSE). */
 export function kernelHz(): number;
 export function possibleCpus(): number;

@@ -1,4 +1,5 @@
 #include "system.h"
+#include <malloc.h>
 #include "args.h"
 #include "error.h"
 
@@ -24,6 +25,12 @@ bool IsBpffsAt(const std::string &path)
 }
 
 } // namespace
+
+Napi::Value ReleaseFreeMemory(const Napi::CallbackInfo &)
+{
+	malloc_trim(0);
+	return {};
+}
 
 Napi::Value KernelHz(const Napi::CallbackInfo &info)
 {

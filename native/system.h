@@ -5,6 +5,7 @@
 namespace spillway
 {
 
+Napi::Value ReleaseFreeMemory(const Napi::CallbackInfo &info);
 Napi::Value KernelHz(const Napi::CallbackInfo &info);
 Napi::Value PossibleCpus(const Napi::CallbackInfo &info);
 Napi::Value InterfaceIndex(const Napi::CallbackInfo &info);

@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { BackendFlags } from '../abi/abi.generated.js';
 import { ConflictError, UnavailableError } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
+import { collectGarbageSoon } from '../base/memory.js';
 import { Mutex } from '../base/mutex.js';
 import { compile } from '../compile/compile.js';
 import type { Compiled } from '../compile/compiled.js';
@@ -12,6 +13,7 @@ import { emptyTables, type Tables } from '../compile/tables.js';
 import type { Applied, ConfigPort, Versioned } from '../api/port.js';
 import type { Desired } from '../config/desired.js';
 import type { Store } from '../config/store.js';
+import { releaseFreeMemory } from '../dataplane/addon.js';
 import type { ControlTables } from '../dataplane/tables.js';
 import { ObservedState, settle } from './state.js';
 
@@ -30,6 +32,8 @@ export interface ControllerOptions {
 }
 
 const MAX_STEPS = 1000;
+/** A change of so many steps leaves tens of megabytes behind. */
+const LARGE_CHANGE = 5000;
 /** Work on the tables gives way to probes and calls this often. */
 const SLICE_MS = 15;
 export const noConfiguration: Desired = { loadBalancers: [], backendGroups: [] };
@@ -108,8 +112,10 @@ export class Controller implements ConfigPort {
       }
       await this.#options.prepare(desired);
       const ops = await this.#bring(desired);
+      const durationMs = performance.now() - startedMs;
       await this.#keep({ desired, version: version + 1, appliedAtMs: this.#options.now() }, before);
-      this.#options.onApply?.({ ok: true, durationMs: performance.now() - startedMs });
+      this.#options.onApply?.({ ok: true, durationMs });
+      if (ops.length > LARGE_CHANGE) collectGarbageSoon(releaseFreeMemory);
       return { version: version + 1, changed: true, steps: ops.slice(0, MAX_STEPS).map(describeOp) };
     } catch (error) {
       if (!validateOnly) {

@@ -1,11 +1,12 @@
 import { BackendFlags, type Backend as BackendRow, Forwarding, PoolFlags } from '../abi/abi.generated.js';
-import { familyOf, ipToBytes, parseMac } from '../base/ip.js';
+import { familyOf } from '../base/ip.js';
 import type { Backend, BackendGroup, HealthCheck, Listener } from '../config/desired.js';
 import type { CheckTarget, HealthState } from '../health/types.js';
 import type { NextHop } from '../netlink/types.js';
 import type { CompiledBackend, CompiledPool, Observed } from './compiled.js';
 import { identityOf, rememberedIdentity } from './identity.js';
 import type { IdLedger } from './ids.js';
+import { sharedAddress, sharedMac } from './shared-bytes.js';
 import type { PoolMember } from './tables.js';
 
 /** One group with one way of judging its backends; listeners with the same of both share it, and its Maglev table. */
@@ -124,10 +125,10 @@ function backendRow(spec: PoolSpec, { backend, health, identity, nextHop }: Cand
       ? Forwarding.FORWARD_IPIP4
       : Forwarding.FORWARD_IPIP6;
   const resolved = nextHop.state === 'resolved';
-  const address = ipToBytes(backend.address);
-  const source = resolved && tunnel ? ipToBytes(nextHop.source) : noBytes;
+  const address = sharedAddress(backend.address);
+  const source = resolved && tunnel ? sharedAddress(nextHop.source) : noBytes;
   return {
-    nextHop: (resolved && parseMac(nextHop.mac)) || new Uint8Array(6),
+    nextHop: sharedMac(resolved ? nextHop.mac : ''),
     forwarding,
     flags:
       BackendFlags.BACKEND_IN_USE |

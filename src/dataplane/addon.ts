@@ -47,6 +47,7 @@ export const {
   fillMaglev: fillMaglevTable,
   sweepSessions,
   clearSlot,
+  releaseFreeMemory,
   kernelHz,
   possibleCpus,
   interfaceIndex,

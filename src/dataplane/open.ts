@@ -115,7 +115,7 @@ function sizeDifferences(have: Record<MapName, number>, want: Record<MapName, nu
 
 /** The new program takes the old one's place in prog/lb in one step, so that the pin is never absent. */
 export function pinProgram(program: BpfProgram, pins: Pins): void {
-  const fresh = `${pins.prog}/lb.new`;
+  const fresh = `${pins.prog}/lb_new`;
   if (existsSync(fresh)) rmSync(fresh);
   program.pin(fresh);
   renameSync(fresh, `${pins.prog}/lb`);
