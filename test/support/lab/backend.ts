@@ -39,10 +39,21 @@ async function download(response: ServerResponse, bytes: number, perSecond: numb
   response.end();
 }
 
+/** Gives back what was sent: full-size packets both ways. */
+function mirror(request: IncomingMessage, response: ServerResponse): void {
+  response.writeHead(200, {
+    'content-length': request.headers['content-length'],
+    'x-backend': name,
+    connection: 'close',
+  });
+  request.pipe(response);
+}
+
 async function listen(port: number): Promise<void> {
   const server = createServer((request, response) => {
     const [, what, bytes, perSecond] = (request.url ?? '').split('/');
     if (what === 'bytes') void download(response, Number(bytes), Number(perSecond));
+    else if (what === 'mirror') mirror(request, response);
     else sayHello(request, response);
   });
   server.listen({ port, host: '::', backlog: 1024 });

@@ -1,6 +1,7 @@
 /** The client of the lab tests: single requests, streams of requests and of datagrams, downloads. Run by Lab.client. */
 import { Download, type DownloadOptions, type DownloadState } from './download.js';
 import { type EchoOptions, type EchoReport, EchoStream } from './echo_stream.js';
+import { type MirrorAnswer, type MirrorOptions, mirror } from './mirror.js';
 import { serve } from './peer.js';
 import { type Answer, type RequestOptions, request } from './request.js';
 import { type RequestReport, RequestStream, type StreamOptions } from './request_stream.js';
@@ -32,6 +33,8 @@ const methods = {
   },
   echoReport: (as: string): EchoReport => held(echoes, as).report(),
   stopEcho: (as: string): Promise<EchoReport> => held(echoes, as).stop(),
+
+  mirror: (options: MirrorOptions): Promise<MirrorAnswer> => mirror(options),
 
   startDownload: (options: DownloadOptions & { as: string }): void => {
     downloads.set(options.as, new Download(options));
