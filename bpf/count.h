@@ -41,19 +41,22 @@ static __always_inline void put_address(struct address *to, bool v6, __be32 v4, 
 
 static __always_inline void sample_drop(enum reason reason, const struct packet *packet)
 {
-	struct drop_event event = {
-		.kind = EVENT_DROP,
-		.reason = reason,
-		.tick = packet->tick,
-		.protocol = packet->protocol,
-		.length = packet->frame_bytes,
-		.source_port = (__be16)packet->ports,
-		.destination_port = (__be16)(packet->ports >> 16),
-	};
+	/* In place: the stack is needed elsewhere. */
+	struct drop_event *event = bpf_ringbuf_reserve(&events_v1, sizeof(*event), 0);
 
-	put_address(&event.source, packet->v6, packet->source4, packet->source6);
-	put_address(&event.destination, packet->v6, packet->destination4, packet->destination6);
-	bpf_ringbuf_output(&events_v1, &event, sizeof(event), 0);
+	if (!event)
+		return;
+	event->kind = EVENT_DROP;
+	event->reason = reason;
+	event->tick = packet->tick;
+	event->protocol = packet->protocol;
+	__builtin_memset(event->pad, 0, sizeof(event->pad));
+	event->length = packet->frame_bytes;
+	event->source_port = (__be16)packet->ports;
+	event->destination_port = (__be16)(packet->ports >> 16);
+	put_address(&event->source, packet->v6, packet->source4, packet->source6);
+	put_address(&event->destination, packet->v6, packet->destination4, packet->destination6);
+	bpf_ringbuf_submit(event, 0);
 }
 
 static __always_inline int count_reason(enum reason reason)

@@ -113,4 +113,24 @@ static __always_inline int forward_ipip6(struct xdp_md *ctx, const struct packet
 	return XDP_TX;
 }
 
+static __always_inline int forward(struct xdp_md *ctx, const struct packet *packet, const struct backend *backend)
+{
+	if (backend->forwarding == FORWARD_L2_DSR)
+		return forward_l2(ctx, backend);
+	if (backend->forwarding == FORWARD_IPIP4 && !packet->v6)
+		return forward_ipip4(ctx, packet, backend);
+	return forward_ipip6(ctx, packet, backend);
+}
+
+/* Reasons why this backend cannot be sent this packet. */
+static __always_inline int check_forwarding(const struct packet *packet, const struct backend *backend)
+{
+	__u32 outer = backend->forwarding == FORWARD_IPIP4 ? sizeof(struct iphdr) :
+		      backend->forwarding == FORWARD_IPIP6 ? sizeof(struct ipv6hdr) : 0;
+
+	if (backend->forwarding == FORWARD_NONE || (backend->forwarding == FORWARD_IPIP4 && packet->v6))
+		return DROP_INTERNAL;
+	return outer && packet->ip_bytes + outer > backend->mtu ? DROP_TOO_BIG : VERDICT_NONE;
+}
+
 #endif

@@ -8,6 +8,7 @@
 #include "session_insert.h"
 #include "select.h"
 #include "encap.h"
+#include "established.h"
 
 /* Might this address be a VIP? The same function is in src/compile/vip-filter.ts. */
 static __always_inline bool may_be_vip(__u32 w0, __u32 w1, __u32 w2, __u32 w3)
@@ -46,7 +47,7 @@ static __always_inline int record(const struct packet *packet, const struct choi
 	};
 
 	put_address(&in.detail.client, packet->v6, packet->source4, packet->source6);
-	return session_insert(&in);
+	return session_record(&in);
 }
 
 static __always_inline bool wants_session(const struct packet *packet, const struct choice *choice)
@@ -97,26 +98,6 @@ static __always_inline bool session_holds(const struct session_hit *hit, const s
 	if (new_connection)
 		return false;
 	return session_idle(hit->value, packet->tick) < REFRESH_TICKS || !session_expired(hit->value, packet->tick);
-}
-
-static __always_inline int forward(struct xdp_md *ctx, const struct packet *packet, const struct backend *backend)
-{
-	if (backend->forwarding == FORWARD_L2_DSR)
-		return forward_l2(ctx, backend);
-	if (backend->forwarding == FORWARD_IPIP4 && !packet->v6)
-		return forward_ipip4(ctx, packet, backend);
-	return forward_ipip6(ctx, packet, backend);
-}
-
-/* Reasons why this backend cannot be sent this packet. */
-static __always_inline int check_forwarding(const struct packet *packet, const struct backend *backend)
-{
-	__u32 outer = backend->forwarding == FORWARD_IPIP4 ? sizeof(struct iphdr) :
-		      backend->forwarding == FORWARD_IPIP6 ? sizeof(struct ipv6hdr) : 0;
-
-	if (backend->forwarding == FORWARD_NONE || (backend->forwarding == FORWARD_IPIP4 && packet->v6))
-		return DROP_INTERNAL;
-	return outer && packet->ip_bytes + outer > backend->mtu ? DROP_TOO_BIG : VERDICT_NONE;
 }
 
 /* Session first: only a flow without one is looked up by its VIP. */
@@ -202,17 +183,41 @@ static __always_inline int on_ip6(struct xdp_md *ctx, struct packet *packet)
 	return admit(ctx, packet, data, parse_ip6(ip, end, packet));
 }
 
-SEC("xdp")
-int lb(struct xdp_md *ctx)
+/* Two functions, for the stack of one would hold the variables of both families. */
+static __noinline int long_way_ip4(struct xdp_md *ctx)
+{
+	struct packet packet = {};
+
+	parse_link((void *)(long)ctx->data, (void *)(long)ctx->data_end, &packet);
+	return on_ip4(ctx, &packet);
+}
+
+static __noinline int long_way_ip6(struct xdp_md *ctx)
+{
+	struct packet packet = {};
+
+	parse_link((void *)(long)ctx->data, (void *)(long)ctx->data_end, &packet);
+	return on_ip6(ctx, &packet);
+}
+
+static __always_inline int long_way(struct xdp_md *ctx)
 {
 	struct packet packet = {};
 	__be16 type = parse_link((void *)(long)ctx->data, (void *)(long)ctx->data_end, &packet);
 
 	if (type == bpf_htons(ETH_P_IP))
-		return on_ip4(ctx, &packet);
+		return long_way_ip4(ctx);
 	if (type == bpf_htons(ETH_P_IPV6))
-		return on_ip6(ctx, &packet);
+		return long_way_ip6(ctx);
 	return count_reason(type ? PASS_NOT_IP : PASS_MALFORMED);
+}
+
+SEC("xdp")
+int lb(struct xdp_md *ctx)
+{
+	int verdict = short_way(ctx);
+
+	return verdict == LONG_WAY ? long_way(ctx) : verdict;
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

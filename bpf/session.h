@@ -72,31 +72,20 @@ struct session_hit {
 	__u64 value;
 };
 
-/* 0 when equal, else 1: without a branch, which would be mispredicted and would multiply the verifier's states. */
-static __always_inline __u64 differs(__u64 a, __u64 b)
-{
-	__u64 difference = a ^ b, negative = -difference;
-
-	asm volatile("" : "+r"(negative)); /* clang would see `!=` and branch */
-	return (difference | negative) >> 63;
-}
-
 static __always_inline bool find_in(struct session_bucket *bucket, __u64 tag, struct session_hit *hit)
 {
-	__u64 d0 = differs(ONCE(bucket->slots[0].tag), tag), d1 = differs(ONCE(bucket->slots[1].tag), tag);
-	__u64 d2 = differs(ONCE(bucket->slots[2].tag), tag), d3 = differs(ONCE(bucket->slots[3].tag), tag);
-	__u64 index = d0 + (d0 & d1) + (d0 & d1 & d2) + (d0 & d1 & d2 & d3);
-	struct session_slot *slot;
-
-	if (index >= SLOTS_PER_BUCKET)
-		return false;
-	slot = &bucket->slots[index];
-	hit->value = ONCE(slot->value);
-	/* Between the two loads the slot may have gone to another flow. */
-	if (!hit->value || ONCE(slot->tag) != tag)
-		return false;
-	hit->slot = slot;
-	return true;
+#pragma unroll
+	for (int i = 0; i < SLOTS_PER_BUCKET; i++) {
+		if (ONCE(bucket->slots[i].tag) != tag)
+			continue;
+		hit->value = ONCE(bucket->slots[i].value);
+		/* Between the two loads the slot may have gone to another flow. */
+		if (!hit->value || ONCE(bucket->slots[i].tag) != tag)
+			continue;
+		hit->slot = &bucket->slots[i];
+		return true;
+	}
+	return false;
 }
 
 static __always_inline bool session_find(__u64 tag, struct session_hit *hit)

@@ -262,24 +262,7 @@ static __always_inline bool make_room(const struct insertion *in, __u32 first, _
 	return true;
 }
 
-static __always_inline bool displace_or_evict(const struct insertion *in, __u32 first, __u32 second,
-					      const struct session_bucket *a, const struct session_bucket *b)
-{
-	struct victim victim = {.score = RANK_NONE << TICK_BITS};
-	__u32 rank;
-
-	consider(a, first, in->tick, &victim);
-	consider(b, second, in->tick, &victim);
-	rank = victim.score >> TICK_BITS;
-	if (rank > RANK_YOUNG && make_room(in, first, second))
-		return true;
-	if (rank >= RANK_NONE || !evict(&victim, in))
-		return false;
-	count_table(TABLE_REUSED_EXPIRED + (rank & 3), 1); /* in the order of ranks */
-	return true;
-}
-
-/* True when the flow has a session now. */
+/* The usual case: a free slot. Two functions called one after the other, not one in the other, for their stacks' sake. */
 __noinline int session_insert(const struct insertion *in)
 {
 	struct session_bucket *a, *b;
@@ -298,10 +281,55 @@ __noinline int session_insert(const struct insertion *in)
 		done = take_free(b, second, in) || take_free(a, first, in);
 	else
 		done = take_free(a, first, in) || take_free(b, second, in);
-	if (!done)
-		done = displace_or_evict(in, first, second, a, b);
-	count_table(done ? TABLE_INSERTED : TABLE_NOT_TRACKED, 1);
+	if (done)
+		count_table(TABLE_INSERTED, 1);
 	return done;
+}
+
+/* Takes the place of an entry of a rank up to `limit`, the readiest to go. */
+__noinline int session_evict(const struct insertion *in, __u32 limit)
+{
+	struct victim victim = {.score = RANK_NONE << TICK_BITS};
+	__u32 first, second, rank;
+	struct session_bucket *a, *b;
+
+	if (!in)
+		return 0;
+	first = first_bucket(in->tag);
+	second = second_bucket(in->tag);
+	a = bucket_at(first);
+	b = bucket_at(second);
+	if (!a || !b)
+		return 0;
+	consider(a, first, in->tick, &victim);
+	consider(b, second, in->tick, &victim);
+	rank = victim.score >> TICK_BITS;
+	if (rank > limit || !evict(&victim, in))
+		return 0;
+	count_table(TABLE_REUSED_EXPIRED + (rank & 3), 1);
+	count_table(TABLE_INSERTED, 1);
+	return 1;
+}
+
+/* Moves another session to its other bucket. */
+__noinline int session_make_room(const struct insertion *in)
+{
+	if (!in || !make_room(in, first_bucket(in->tag), second_bucket(in->tag)))
+		return 0;
+	count_table(TABLE_INSERTED, 1);
+	return 1;
+}
+
+/*
+ * Steps one after the other, not one within the other: the stack of all calls is 512 bytes. True when the flow has a
+ * session now.
+ */
+static __always_inline bool session_record(const struct insertion *in)
+{
+	if (session_insert(in) || session_evict(in, RANK_YOUNG) || session_make_room(in) || session_evict(in, RANK_OLD))
+		return true;
+	count_table(TABLE_NOT_TRACKED, 1);
+	return false;
 }
 
 #endif
