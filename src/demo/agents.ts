@@ -12,7 +12,13 @@ export interface Agent {
 export type Sessions = Readonly<Record<Balancer, Readonly<Record<string, Readonly<Record<BackendName, number>>>>>>;
 
 export async function statusOf(agents: readonly Agent[]): Promise<readonly messages.Status[]> {
-  return Promise.all(agents.map(({ api }) => api.status.get({ summary: false })));
+  return Promise.all(
+    agents.map(({ name, api }) =>
+      api.status.get({ summary: false }).catch((error: Error) => {
+        throw new Unexpected(`the agent of ${name} to answer`, error.message);
+      }),
+    ),
+  );
 }
 
 export async function sessionsOf(agents: readonly Agent[]): Promise<Sessions> {

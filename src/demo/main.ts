@@ -13,6 +13,7 @@ import { picture } from './steps/picture.js';
 import { bringBack } from './steps/return.js';
 import { configure, makeNetwork, startProcesses } from './steps/setting.js';
 import { transfer } from './steps/transfers.js';
+import { Stopped, stopped } from './stopped.js';
 
 /** The demo, after set-up and build: scripts/demo runs it as `node main.js --name NAME --lock FILE [--keep]`. */
 
@@ -29,25 +30,6 @@ const steps = [
   picture,
 ];
 
-class Stopped extends Error {
-  constructor(
-    readonly by: string,
-    readonly exitCode: number,
-  ) {
-    super(by);
-  }
-}
-
-/** Rejects when the demo is told to stop, or when nobody reads it any more. */
-function stopped(): Promise<never> {
-  return new Promise((_, reject) => {
-    process.on('SIGINT', () => reject(new Stopped('Ctrl-C', 130)));
-    process.on('SIGTERM', () => reject(new Stopped('SIGTERM', 143)));
-    process.on('SIGHUP', () => reject(new Stopped('hang-up', 129)));
-    process.stdout.on('error', () => reject(new Stopped('closed output', 1)));
-  });
-}
-
 async function play(screen: Screen, stage: Stage): Promise<void> {
   for (const step of steps) await step(screen, stage);
 }
@@ -58,9 +40,10 @@ function report(screen: Screen, error: unknown): number {
     screen.line(`   stopped by ${error.by}`);
     return error.exitCode;
   }
-  if (error instanceof Unexpected)
-    screen.failed(`not as it should be\nexpected: ${error.expected}\nsaw:      ${error.seen}`);
-  else screen.failed(`failed: ${error instanceof Error ? error.message : error}`);
+  if (error instanceof Unexpected) {
+    const seen = error.seen.replaceAll('\n', '\n          ');
+    screen.failed(`not as it should be\nexpected: ${error.expected}\nsaw:      ${seen}`);
+  } else screen.failed(`failed: ${error instanceof Error ? error.message : error}`);
   return 1;
 }
 
@@ -107,7 +90,7 @@ async function main(): Promise<number> {
   let exitCode = 0;
   let kept = values.keep;
   try {
-    await Promise.race([play(screen, stage), stopped()]);
+    await Promise.race([play(screen, stage), stopped(values.lock)]);
   } catch (error) {
     exitCode = report(screen, error);
     if (exitCode === 1) showWarnings(screen, lab);

@@ -10,6 +10,9 @@ import {
   type RequestsResult,
 } from './tasks.js';
 
+/** So many failures say it all: the rest is not waited for. */
+const enough = 50;
+
 export async function requests({ urls, each, concurrency }: RequestsParams): Promise<RequestsResult> {
   const tally = new Tally();
   const failures: string[] = [];
@@ -20,6 +23,7 @@ export async function requests({ urls, each, concurrency }: RequestsParams): Pro
     .values();
   const worker = async (): Promise<void> => {
     for (const url of next) {
+      if (failures.length >= enough) return;
       const startedAt = performance.now();
       try {
         const answer = await get(url);
