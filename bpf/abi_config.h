@@ -7,7 +7,7 @@
 
 struct lb_config {
 	__u32 bucket_mask; /* buckets - 1; buckets is a power of two */
-	__u32 frags;       /* loaded with BPF_F_XDP_HAS_FRAGS: frames may not be linear */
+	__u32 frags;	   /* loaded with BPF_F_XDP_HAS_FRAGS: frames may not be linear */
 };
 
 /* Argument of clock.bpf.c. */
@@ -17,7 +17,7 @@ struct clock_reading {
 };
 
 /* Probes of the agent's health checks are marked; the tc program sends them the way traffic goes. */
-#define PROBE_MARK 0x53570000u /* upper half "SW", lower half the backend's id */
+#define PROBE_MARK	0x53570000u /* upper half "SW", lower half the backend's id */
 #define PROBE_MARK_MASK 0xffff0000u
 
 #endif

@@ -38,24 +38,24 @@ struct vip_value {
 enum service_flags {
 	SERVICE_IN_USE = 1,
 	SERVICE_SOURCE_HASH = 2, /* scheduler SCH: Maglev over the client's address alone */
-	SERVICE_STOPPED = 4,     /* new and known flows are dropped with a reason */
+	SERVICE_STOPPED = 4,	 /* new and known flows are dropped with a reason */
 };
 
 /* Index of session timeouts, and the state of a session. */
 enum session_state {
 	SESSION_UNFINISHED = 0,
-	SESSION_YOUNG = 1,       /* one packet seen: the first to go */
+	SESSION_YOUNG = 1, /* one packet seen: the first to go */
 	SESSION_ESTABLISHED = 2,
-	SESSION_CLOSING = 3,     /* FIN or RST seen */
+	SESSION_CLOSING = 3, /* FIN or RST seen */
 };
 
 /* One VIP address, protocol and port. */
 struct service {
 	__u16 pool;
-	__u16 flags;            /* enum service_flags */
+	__u16 flags;		/* enum service_flags */
 	__u16 timeout_ticks[4]; /* by session_state; [0] unused */
 	__u32 pad;
-	__u64 identity;         /* digest of its name: the agent finds its ids again by it */
+	__u64 identity; /* digest of its name: the agent finds its ids again by it */
 };
 
 enum pool_flags {
@@ -64,17 +64,17 @@ enum pool_flags {
 
 /* A backend group as one set of listeners sees it (health differs by check). */
 struct pool {
-	__u32 table;            /* index into maglev */
-	__u32 previous_table;   /* the one before the last swap: read until handover_until */
-	__u32 handover_until;   /* 32-bit tick; SYNs whose choice changed are recorded until then */
-	__u16 flags;            /* enum pool_flags */
+	__u32 table;	      /* index into maglev */
+	__u32 previous_table; /* the one before the last swap: read until handover_until */
+	__u32 handover_until; /* 32-bit tick; SYNs whose choice changed are recorded until then */
+	__u16 flags;	      /* enum pool_flags */
 	__u16 pad;
-	__u64 recipe;           /* digest of members and weights that filled `table` */
+	__u64 recipe; /* digest of members and weights that filled `table` */
 	__u64 identity;
 };
 
 #define MAGLEV_SLOTS 65537
-#define MAGLEV_NONE 0 /* backend id 0 is never given out */
+#define MAGLEV_NONE  0 /* backend id 0 is never given out */
 
 struct maglev_table {
 	__u16 slots[MAGLEV_SLOTS];
@@ -83,7 +83,7 @@ struct maglev_table {
 
 enum backend_flags {
 	BACKEND_IN_USE = 1,
-	BACKEND_UP = 2,       /* takes packets; unset: its sessions select anew */
+	BACKEND_UP = 2,	      /* takes packets; unset: its sessions select anew */
 	BACKEND_HEALTHY = 4,  /* what health checks last said: the agent's memory over restarts */
 	BACKEND_CHECKED = 8,  /* health is known */
 	BACKEND_RETIRED = 16, /* removed; the number is kept until no session names it */
@@ -98,21 +98,21 @@ enum forwarding {
 
 struct backend {
 	__u8 next_hop[6];
-	__u8 forwarding;        /* enum forwarding */
-	__u8 flags;             /* enum backend_flags */
-	__u32 outer_sum;        /* IPv4: unfolded sum of the constant words of the outer header */
+	__u8 forwarding; /* enum forwarding */
+	__u8 flags;	 /* enum backend_flags */
+	__u32 outer_sum; /* IPv4: unfolded sum of the constant words of the outer header */
 	__u64 identity;
 	struct address address;
-	struct address source;  /* of the outer header */
-	__u32 mtu;              /* of the way to the backend, bytes of IP packet */
+	struct address source; /* of the outer header */
+	__u32 mtu;	       /* of the way to the backend, bytes of IP packet */
 	__u32 pad;
 };
 
 /* ---- sessions ------------------------------------------------------------ */
 
 #define SLOTS_PER_BUCKET 4
-#define TICK_BITS 24
-#define TICK_MASK ((1u << TICK_BITS) - 1)
+#define TICK_BITS	 24
+#define TICK_MASK	 ((1u << TICK_BITS) - 1)
 
 /*
  * value: backend 0..15, service 16..31, last seen (tick) 32..55, state 56..59, flags 60..63.
@@ -142,18 +142,18 @@ struct session_detail {
 
 /* ---- settings: one element, changed at run time --------------------------- */
 
-#define MAX_MACS 8
+#define MAX_MACS	  8
 #define FINGERPRINT_WORDS 12
 
 struct settings {
-	__u32 layout;           /* LAYOUT_VERSION */
+	__u32 layout; /* LAYOUT_VERSION */
 	__u32 node_id;
-	__u64 macs[MAX_MACS];   /* own addresses, bytes in memory order, upper 16 bits 0; 0 ends the list */
+	__u64 macs[MAX_MACS];	      /* own addresses, bytes in memory order, upper 16 bits 0; 0 ends the list */
 	__u32 key[FINGERPRINT_WORDS]; /* cluster key: fingerprints and Maglev choices */
 	__u64 finish_key[2];
-	__u32 hz;               /* jiffies per second */
-	__u32 tick_shift;       /* tick = jiffies >> tick_shift */
-	__u64 config_version;   /* of the desired state applied last */
+	__u32 hz;	      /* jiffies per second */
+	__u32 tick_shift;     /* tick = jiffies >> tick_shift */
+	__u64 config_version; /* of the desired state applied last */
 	__u64 config_digest;
 };
 
@@ -167,8 +167,8 @@ struct vip_filter {
 
 struct traffic {
 	__u64 packets;
-	__u64 bytes;    /* Ethernet frame as received, without FCS */
-	__u64 sessions; /* new */
+	__u64 bytes;	  /* Ethernet frame as received, without FCS */
+	__u64 sessions;	  /* new */
 	__u64 no_session; /* packets forwarded by the scheduler alone */
 };
 

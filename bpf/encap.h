@@ -5,7 +5,7 @@
 
 #include "count.h"
 
-#define OUTER_TTL 64
+#define OUTER_TTL	64
 #define FLOW_LABEL_MASK 0xfffff
 
 static __always_inline __u16 fold_sum(__u32 sum)
@@ -125,8 +125,9 @@ static __always_inline int forward(struct xdp_md *ctx, const struct packet *pack
 /* Reasons why this backend cannot be sent this packet. */
 static __always_inline int check_forwarding(const struct packet *packet, const struct backend *backend)
 {
-	__u32 outer = backend->forwarding == FORWARD_IPIP4 ? sizeof(struct iphdr) :
-		      backend->forwarding == FORWARD_IPIP6 ? sizeof(struct ipv6hdr) : 0;
+	__u32 outer = backend->forwarding == FORWARD_IPIP4   ? sizeof(struct iphdr)
+		      : backend->forwarding == FORWARD_IPIP6 ? sizeof(struct ipv6hdr)
+							     : 0;
 
 	if (backend->forwarding == FORWARD_NONE || (backend->forwarding == FORWARD_IPIP4 && packet->v6))
 		return DROP_INTERNAL;

@@ -37,13 +37,14 @@ static __always_inline int record(const struct packet *packet, const struct choi
 		.tag = packet->tag,
 		.value = value,
 		.tick = packet->tick,
-		.detail = {
-			.client_port = (__be16)packet->ports,
-			.service = choice->service_id,
-			.created_tick = packet->tick,
-			.tag_check = packet->tag >> 32,
-			.protocol = packet->protocol,
-		},
+		.detail =
+			{
+				.client_port = (__be16)packet->ports,
+				.service = choice->service_id,
+				.created_tick = packet->tick,
+				.tag_check = packet->tag >> 32,
+				.protocol = packet->protocol,
+			},
 	};
 
 	put_address(&in.detail.client, packet->v6, packet->source4, packet->source6);
@@ -81,8 +82,7 @@ static __always_inline int choose(const struct packet *packet, const struct sett
 		__u32 state = packet->tcp_flags & (TCP_FIN | TCP_RST) ? SESSION_CLOSING : SESSION_YOUNG;
 
 		value = session_value(choice->backend_id, choice->service_id, packet->tick, state);
-		*fresh = *tracked =
-			__sync_val_compare_and_swap(&hit->slot->value, hit->value, value) == hit->value;
+		*fresh = *tracked = __sync_val_compare_and_swap(&hit->slot->value, hit->value, value) == hit->value;
 		count_table(TABLE_RESELECTED, 1);
 	} else if (wants_session(packet, choice)) {
 		*fresh = *tracked = record(packet, choice, value);

@@ -35,9 +35,9 @@ const volatile struct lb_config config = {.bucket_mask = 1};
 
 ARRAY_MAP(settings_v1, struct settings, 1);
 ARRAY_MAP(vip_filter_v1, struct vip_filter, 1);
-ARRAY_MAP(services_v1, struct service, 1);         /* set at load */
-ARRAY_MAP(pools_v1, struct pool, 1);               /* set at load */
-ARRAY_MAP(maglev_v1, struct maglev_table, 1);      /* set at load */
+ARRAY_MAP(services_v1, struct service, 1);	   /* set at load */
+ARRAY_MAP(pools_v1, struct pool, 1);		   /* set at load */
+ARRAY_MAP(maglev_v1, struct maglev_table, 1);	   /* set at load */
 ARRAY_MAP(sessions_v1, struct session_bucket, 2);  /* set at load: a power of two, at least 2 */
 ARRAY_MAP(details_v1, struct session_detail, 8);   /* set at load: buckets * 4 */
 CPU_ARRAY_MAP(svc_counters_v1, struct traffic, 1); /* set at load: as services */

@@ -11,7 +11,7 @@
 #include <bpf/bpf_endian.h>
 #include "maps.h"
 
-#define VERDICT_NONE (-1) /* no reason to stop: go on */
+#define VERDICT_NONE  (-1) /* no reason to stop: go on */
 #define MAX_VLAN_TAGS 2
 
 enum { TCP_FIN = 1, TCP_SYN = 2, TCP_RST = 4, TCP_ACK = 16 };
@@ -23,17 +23,17 @@ struct vlan_tag {
 
 /* One packet on its way through the steps. */
 struct packet {
-	__u32 link_bytes;   /* Ethernet header and VLAN tags: 14, 18 or 22 */
-	__u32 ip_bytes;     /* whole IP packet as its header says */
+	__u32 link_bytes; /* Ethernet header and VLAN tags: 14, 18 or 22 */
+	__u32 ip_bytes;	  /* whole IP packet as its header says */
 	__u32 frame_bytes;
-	__be32 ports;       /* source and destination as on the wire; 0 until known */
+	__be32 ports; /* source and destination as on the wire; 0 until known */
 	__u8 protocol;
-	__u8 tcp_flags;     /* 0 for UDP */
+	__u8 tcp_flags; /* 0 for UDP */
 	__u8 traffic_class;
 	bool v6;
 	__be32 source4, destination4;
 	const struct in6_addr *source6, *destination6; /* in the packet: valid until the frame is moved */
-	__u32 tick; /* 32 bits; what a session keeps of it is 24 */
+	__u32 tick;				       /* 32 bits; what a session keeps of it is 24 */
 	__u64 tag;
 };
 

@@ -84,8 +84,8 @@ static __always_inline int select_backend(const struct packet *packet, const str
 
 	if (!pool || !(pool->flags & POOL_IN_USE))
 		return DROP_INTERNAL;
-	slot = maglev_slot(choice->service->flags & SERVICE_SOURCE_HASH ? source_fingerprint(packet, settings) :
-									   packet->tag);
+	slot = maglev_slot(choice->service->flags & SERVICE_SOURCE_HASH ? source_fingerprint(packet, settings)
+									: packet->tag);
 	choice->backend_id = table_entry(pool->table, slot);
 	if (tcp && in_handover(pool, packet->tick)) {
 		before = table_entry(pool->previous_table, slot);

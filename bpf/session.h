@@ -122,9 +122,9 @@ static __always_inline void session_touch(const struct session_hit *hit, const s
 
 	if (next == state && session_idle(hit->value, packet->tick) < REFRESH_TICKS)
 		return;
-	__sync_val_compare_and_swap(&hit->slot->value, hit->value,
-				    session_value(session_backend(hit->value), session_service(hit->value),
-						  packet->tick, next));
+	__sync_val_compare_and_swap(
+		&hit->slot->value, hit->value,
+		session_value(session_backend(hit->value), session_service(hit->value), packet->tick, next));
 }
 
 #endif

@@ -85,8 +85,7 @@ static __always_inline __u32 eviction_score(__u64 value, __u32 tick)
 	return rank << TICK_BITS | (TICK_MASK - idle);
 }
 
-static __always_inline void consider(const struct session_bucket *bucket, __u32 index, __u32 tick,
-				     struct victim *best)
+static __always_inline void consider(const struct session_bucket *bucket, __u32 index, __u32 tick, struct victim *best)
 {
 	for (__u32 i = 0; i < SLOTS_PER_BUCKET; i++) {
 		__u64 value = ONCE(bucket->slots[i].value);
@@ -262,7 +261,8 @@ static __always_inline bool make_room(const struct insertion *in, __u32 first, _
 	return true;
 }
 
-/* The usual case: a free slot. Two functions called one after the other, not one in the other, for their stacks' sake. */
+/* The usual case: a free slot. Two functions called one after the other, not one in the other, for their stacks' sake.
+ */
 __noinline int session_insert(const struct insertion *in)
 {
 	struct session_bucket *a, *b;

@@ -45,7 +45,10 @@ async function main(argv: readonly string[]): Promise<number> {
 }
 
 async function run(config: AgentConfig): Promise<number> {
-  const log = pino({ level: config.log.level, base: { instance: config.instance } }, destination({ dest: 2, sync: true }));
+  const log = pino(
+    { level: config.log.level, base: { instance: config.instance } },
+    destination({ dest: 2, sync: true }),
+  );
   const agent = await startAgent(config, log);
   const signalled = new Promise<string>((resolve) => {
     for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => resolve(name));

@@ -126,7 +126,8 @@ function bytesField(name: string, at: string, length: number): Field {
 }
 
 function scalarOf(type: BtfType): { type: string; access: string; order: string } | null {
-  if (type.kind === 'TYPEDEF') return { type: 'number', access: type.name === '__be16' ? 'Uint16' : 'Uint32', order: '' };
+  if (type.kind === 'TYPEDEF')
+    return { type: 'number', access: type.name === '__be16' ? 'Uint16' : 'Uint32', order: '' };
   if (type.kind === 'ENUM') return { type: 'number', access: 'Uint32', order: ', true' };
   if (type.kind !== 'INT') return null;
   if (type.size === 8) return { type: 'bigint', access: 'BigUint64', order: ', true' };

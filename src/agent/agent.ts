@@ -1,13 +1,14 @@
 import { mkdirSync, readFileSync } from 'node:fs';
 import { release } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import type { AgentPort, DropSample, Status, VersionInfo, Versioned } from '../api/port.js';
+import type { AgentPort, DropSample, Status, Versioned, VersionInfo } from '../api/port.js';
 import { type ApiServer, createServer } from '../api/server.js';
 import { prepareSocket } from '../api/unix_socket.js';
 import type { Logger } from '../base/log.js';
 import type { Compiled } from '../compile/compiled.js';
 import { IdLedger } from '../compile/ids.js';
 import { describeOp } from '../compile/ops.js';
+import { addressOfCheck } from '../compile/pool.js';
 import { type AgentConfig, readClusterSecret } from '../config/agent.js';
 import { openStore } from '../config/store.js';
 import { libbpfVersion, NetlinkSocket, Prober } from '../dataplane/addon.js';
@@ -17,7 +18,6 @@ import { systemClock } from '../health/clock.js';
 import { createHealthEngine, type HealthEngine } from '../health/engine.js';
 import { HealthStore } from '../health/store.js';
 import { nodeTls } from '../health/tls.js';
-import { addressOfCheck } from '../compile/pool.js';
 import { createMetrics } from '../metrics/metrics.js';
 import { type MetricsServer, startMetricsServer } from '../metrics/server.js';
 import { createNextHopTracker } from '../netlink/tracker.js';
@@ -142,7 +142,9 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
   const loaded = await store.load();
   for (const { path, setAside, reason } of loaded.damaged) {
     const text = `${path} is damaged (${reason})${setAside ? `, set aside as ${setAside}` : ''}`;
-    startProblems.push(`${text}; ${loaded.source === 'previous' ? 'the state before the last apply is in force' : 'nothing was restored'}`);
+    startProblems.push(
+      `${text}; ${loaded.source === 'previous' ? 'the state before the last apply is in force' : 'nothing was restored'}`,
+    );
     log.error({ path, setAside, reason }, text);
   }
   const have = control.read();
@@ -167,7 +169,10 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
     onRun: (run) => metrics.onReconcile(run),
     onChange: notify,
   });
-  const sweepTimer = setInterval(() => void sweeper.sweep().catch((error: unknown) => log.error({ err: error }, 'sweep failed')), SWEEP_MS);
+  const sweepTimer = setInterval(
+    () => void sweeper.sweep().catch((error: unknown) => log.error({ err: error }, 'sweep failed')),
+    SWEEP_MS,
+  );
   await sweeper.sweep();
 
   const problems = (): string[] => [
@@ -249,7 +254,9 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
       reconciler!.close();
       health.close();
       if (saveTimer) clearTimeout(saveTimer);
-      await healthStore.save(health.snapshot()).catch((error: unknown) => log.error({ err: error }, 'health could not be saved'));
+      await healthStore
+        .save(health.snapshot())
+        .catch((error: unknown) => log.error({ err: error }, 'health could not be saved'));
       await controller.close();
       tracker.close({ release: detach });
       if (detach) detachInstance(config);
@@ -287,7 +294,9 @@ async function listen(
   if (!config.metrics) return { api, metrics: null };
   const notReady = (): readonly string[] => {
     const { node } = port.status.get({ summary: true });
-    const missing = node.attachments.filter(({ attached }) => !attached).map((one) => `not attached to ${one.interface}`);
+    const missing = node.attachments
+      .filter(({ attached }) => !attached)
+      .map((one) => `not attached to ${one.interface}`);
     return port.config.current().version === 0 ? [...missing, 'no configuration was applied yet'] : missing;
   };
   const server = await startMetricsServer({

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { BackendFlags } from '../abi/abi.generated.js';
+import type { Applied, ConfigPort, Versioned } from '../api/port.js';
 import { ConflictError, UnavailableError } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
 import { collectGarbageSoon } from '../base/memory.js';
@@ -10,7 +11,6 @@ import type { IdLedger } from '../compile/ids.js';
 import { describeOp, type TableOp } from '../compile/ops.js';
 import { plan } from '../compile/plan.js';
 import { emptyTables, type Tables } from '../compile/tables.js';
-import type { Applied, ConfigPort, Versioned } from '../api/port.js';
 import type { Desired } from '../config/desired.js';
 import type { Store } from '../config/store.js';
 import { releaseFreeMemory } from '../dataplane/addon.js';

@@ -1,6 +1,6 @@
 import { BackendFlags } from '../abi/abi.generated.js';
-import { familyOf, ipToBytes } from '../base/ip.js';
 import type { Explanation, Flow, Session } from '../api/port.js';
+import { familyOf, ipToBytes } from '../base/ip.js';
 import { protocolNumber } from '../compile/compile.js';
 import type { CompiledBackend, CompiledService } from '../compile/compiled.js';
 import { type FlowAddresses, type FlowKey, flowTag, maglevSlotOf, sourceTag } from '../compile/fingerprint.js';

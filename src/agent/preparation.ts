@@ -22,7 +22,9 @@ export class NextHopPreparation {
 
   async prepare(desired: Desired): Promise<void> {
     if (!this.#sameAddresses(desired)) {
-      const addresses = new Set(desired.backendGroups.flatMap(({ backends }) => backends.map(({ address }) => address)));
+      const addresses = new Set(
+        desired.backendGroups.flatMap(({ backends }) => backends.map(({ address }) => address)),
+      );
       this.tracker.setAddresses([...addresses]);
       await withDeadline(this.tracker.settled(), SETTLE_MS);
       this.take(addresses);
@@ -61,7 +63,9 @@ export class NextHopPreparation {
 function sameHop(a: NextHop | undefined, b: NextHop): boolean {
   if (a === undefined || a.state !== b.state) return false;
   if (a.state === 'unresolved') return b.state === 'unresolved' && a.reason === b.reason;
-  return b.state === 'resolved' && a.mac === b.mac && a.mtu === b.mtu && a.source === b.source && a.ifindex === b.ifindex;
+  return (
+    b.state === 'resolved' && a.mac === b.mac && a.mtu === b.mtu && a.source === b.source && a.ifindex === b.ifindex
+  );
 }
 
 async function withDeadline(task: Promise<void>, deadlineMs: number): Promise<void> {

@@ -42,9 +42,7 @@ export function reasonWord(index: number): string {
 }
 
 /** "inserted", "evicted_young"...: by index of lb_counters.table. */
-export const tableEventWords: readonly string[] = (
-  Object.entries(TableEvent) as [keyof typeof TableEvent, number][]
-)
+export const tableEventWords: readonly string[] = (Object.entries(TableEvent) as [keyof typeof TableEvent, number][])
   .filter(([name]) => name !== 'TABLE_EVENT_COUNT')
   .sort(([, a], [, b]) => a - b)
   .map(([name]) => name.replace(/^TABLE_/, '').toLowerCase());

@@ -1,12 +1,12 @@
 import { SessionState as StateNumber } from '../abi/abi.generated.js';
-import { familyOf, ipToBytes } from '../base/ip.js';
 import type { Session, SessionFilter, SessionPort, SessionState } from '../api/port.js';
+import { familyOf, ipToBytes } from '../base/ip.js';
 import { protocolNumber } from '../compile/compile.js';
 import type { Compiled } from '../compile/compiled.js';
 import type { SessionEntry, SessionTable } from '../dataplane/session-table.js';
 import type { Controller } from './controller.js';
+import { type ExplainSources, explainFlow } from './explain.js';
 import type { Sweeper } from './sweeper.js';
-import { explainFlow, type ExplainSources } from './explain.js';
 
 /** Slots looked at in one call: some milliseconds. */
 const MAX_SLOTS = 1 << 19;

@@ -1,11 +1,10 @@
-import type { Dirty, Observed } from '../compile/compiled.js';
-import type { Compiled } from '../compile/compiled.js';
-import type { TableOp } from '../compile/ops.js';
 import type { Ip } from '../base/ip.js';
-import type { HealthState } from '../health/types.js';
-import type { NextHop } from '../netlink/types.js';
+import type { Compiled, Dirty, Observed } from '../compile/compiled.js';
+import type { TableOp } from '../compile/ops.js';
 import type { PoolRow, Tables } from '../compile/tables.js';
 import type { ControlTables } from '../dataplane/tables.js';
+import type { HealthState } from '../health/types.js';
+import type { NextHop } from '../netlink/types.js';
 
 /** Observed state as it comes in, and which of it the last compile has not seen yet. */
 export class ObservedState {
@@ -52,9 +51,7 @@ export class ObservedState {
 
 /** The tables in force after `ops`: those wanted, each pool where the plan put it. */
 export function settle(have: Tables, compiled: Compiled, ops: readonly TableOp[], control: ControlTables): Tables {
-  const moved = new Set(
-    ops.flatMap((op) => (op.op === 'swap-table' || op.op === 'end-handover' ? [op.pool] : [])),
-  );
+  const moved = new Set(ops.flatMap((op) => (op.op === 'swap-table' || op.op === 'end-handover' ? [op.pool] : [])));
   const pools = new Map<number, PoolRow>();
   for (const [id, row] of compiled.tables.pools) {
     const before = have.pools.get(id);

@@ -1,13 +1,20 @@
 import { hostname } from 'node:os';
-import type { BackendStatus, DropSample, ListenerStatus, Status, TableEvent, TrafficStatus } from '../api/port.js';
+import { SessionState } from '../abi/abi.generated.js';
+import type {
+  AttachmentStatus,
+  BackendStatus,
+  DropSample,
+  ListenerStatus,
+  Status,
+  TableEvent,
+  TrafficStatus,
+} from '../api/port.js';
 import type { CompiledBackend, CompiledService } from '../compile/compiled.js';
 import type { Counters, TrafficCount } from '../dataplane/counters.js';
 import type { HealthRecord } from '../health/types.js';
-import type { AttachmentStatus } from '../api/port.js';
 import type { Controller } from './controller.js';
 import { reasons, tableEventWords } from './reasons.js';
 import type { SessionCounts } from './sweeper.js';
-import { SessionState } from '../abi/abi.generated.js';
 
 export interface StatusSources {
   readonly instance: string;

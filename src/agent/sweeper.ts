@@ -66,7 +66,11 @@ export class Sweeper {
     const services = compiled ? compiled.tables.services : applied.services;
     for (const [id, { timeoutTicks }] of services) {
       if (compiled?.stoppedServices.has(id)) continue;
-      for (const state of [SessionState.SESSION_YOUNG, SessionState.SESSION_ESTABLISHED, SessionState.SESSION_CLOSING]) {
+      for (const state of [
+        SessionState.SESSION_YOUNG,
+        SessionState.SESSION_ESTABLISHED,
+        SessionState.SESSION_CLOSING,
+      ]) {
         timeouts[id * 4 + state] = timeoutTicks[state]!;
       }
     }

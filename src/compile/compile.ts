@@ -1,14 +1,7 @@
 import { type Service, ServiceFlags, SessionState } from '../abi/abi.generated.js';
 import type { Ip } from '../base/ip.js';
 import type { Desired, Listener } from '../config/desired.js';
-import type {
-  Compiled,
-  CompiledPool,
-  CompiledService,
-  CompileOptions,
-  Dirty,
-  Observed,
-} from './compiled.js';
+import type { Compiled, CompiledPool, CompiledService, CompileOptions, Dirty, Observed } from './compiled.js';
 import { rememberedIdentity } from './identity.js';
 import type { IdLedger } from './ids.js';
 import { compilePool, type PoolSpec, specOf } from './pool.js';

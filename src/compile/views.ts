@@ -61,7 +61,9 @@ const seen = new WeakMap<Listener, { view: Omit<View, 'users'>; loadBalancer: Lo
 function viewOf({ listener, loadBalancer }: ListenerOf, group: BackendGroup): Omit<View, 'users'> {
   const known = seen.get(listener);
   if (known?.loadBalancer === loadBalancer) {
-    return known.view.spec.group === group ? known.view : { text: known.view.text, spec: { ...known.view.spec, group } };
+    return known.view.spec.group === group
+      ? known.view
+      : { text: known.view.text, spec: { ...known.view.spec, group } };
   }
   const view = freshView({ listener, loadBalancer }, group);
   seen.set(listener, { view, loadBalancer });

@@ -37,11 +37,17 @@ export class Counters {
 
   /** A number given out again starts from zero. */
   resetBackend(id: number): void {
-    this.maps.be_counters.update(new Uint8Array(Uint32Array.of(id).buffer), new Uint8Array(this.maps.be_counters.valueBytes));
+    this.maps.be_counters.update(
+      new Uint8Array(Uint32Array.of(id).buffer),
+      new Uint8Array(this.maps.be_counters.valueBytes),
+    );
   }
 
   resetService(id: number): void {
-    this.maps.svc_counters.update(new Uint8Array(Uint32Array.of(id).buffer), new Uint8Array(this.maps.svc_counters.valueBytes));
+    this.maps.svc_counters.update(
+      new Uint8Array(Uint32Array.of(id).buffer),
+      new Uint8Array(this.maps.svc_counters.valueBytes),
+    );
   }
 }
 

@@ -1,5 +1,5 @@
-import type { TableOp } from '../compile/ops.js';
 import { maglevWalks } from '../compile/maglev.js';
+import type { TableOp } from '../compile/ops.js';
 import type { PoolMember } from '../compile/tables.js';
 import { fillMaglevTable } from './addon.js';
 
@@ -18,7 +18,9 @@ export class FillAhead {
   readonly #started = new Map<number, Promise<Uint8Array>>();
 
   constructor(ops: readonly TableOp[]) {
-    this.#waiting = ops.flatMap((op, step) => (op.op === 'fill-table' ? [{ step, members: op.members }] : [])).reverse();
+    this.#waiting = ops
+      .flatMap((op, step) => (op.op === 'fill-table' ? [{ step, members: op.members }] : []))
+      .reverse();
   }
 
   /** The table of this step. Steps are taken in order. */

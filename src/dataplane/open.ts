@@ -78,7 +78,10 @@ export function openMaps(options: OpenOptions): OpenedMaps {
     ? (Object.fromEntries(mapNames.map((name) => [name, pinned.get(name)!.info.maxEntries])) as Record<MapName, number>)
     : wanted;
   const object = load(options, sizes, adopted);
-  const maps = Object.fromEntries(mapNames.map((name) => [name, object.map(kernelName(name))])) as Record<MapName, BpfMap>;
+  const maps = Object.fromEntries(mapNames.map((name) => [name, object.map(kernelName(name))])) as Record<
+    MapName,
+    BpfMap
+  >;
   if (!adopted) for (const name of mapNames) maps[name].pin(`${pins.map}/${name}`);
   const program = object.program('lb');
   object.close();

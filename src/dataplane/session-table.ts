@@ -1,7 +1,7 @@
 import * as abi from '../abi/abi.generated.js';
 import { bytesToIp, type Ip } from '../base/ip.js';
 import { bucketsOf } from '../compile/fingerprint.js';
-import { clearSlot, sweepSessions, type BpfMap, type SweepResult } from './addon.js';
+import { type BpfMap, clearSlot, type SweepResult, sweepSessions } from './addon.js';
 import { tickMask } from './clock.js';
 
 /** A session as the table holds it. */
