@@ -91,6 +91,7 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
     tls: nodeTls(systemClock),
     clock: systemClock,
     random: Math.random,
+    onCheck: (check) => metrics.onHealthCheck(check),
     onChanges: (changes) => {
       for (const change of changes) {
         controller.observed.setHealth(change.key, change.to);

@@ -13,6 +13,8 @@ export interface HealthEngineOptions {
   readonly random: Random;
   /** Never empty. Called when all results of a batch were taken, so it may call the engine. */
   readonly onChanges: (changes: readonly HealthChange[]) => void;
+  /** Each check that was made, for statistics. */
+  readonly onCheck?: (check: { kind: 'tcp' | 'http' | 'udp'; success: boolean; durationMs: number }) => void;
 }
 
 /** Since the engine was made; `targets` and `underWay`: now. */
@@ -53,6 +55,7 @@ export function createHealthEngine(options: HealthEngineOptions): HealthEngine {
 class Engine implements HealthEngine {
   readonly #clock: Clock;
   readonly #onChanges: HealthEngineOptions['onChanges'];
+  readonly #onCheck: NonNullable<HealthEngineOptions['onCheck']>;
   readonly #probing: Probing;
   readonly #localErrors: LocalErrors;
   readonly #tracked = new Map<string, Tracked>();
@@ -65,6 +68,7 @@ class Engine implements HealthEngine {
   constructor(options: HealthEngineOptions) {
     this.#clock = options.clock;
     this.#onChanges = options.onChanges;
+    this.#onCheck = options.onCheck ?? (() => {});
     this.#localErrors = new LocalErrors(options.clock);
     this.#probing = new Probing({ ...options, onOutcomes: (outcomes) => this.#take(outcomes) });
   }
@@ -163,6 +167,8 @@ class Engine implements HealthEngine {
         continue;
       }
       this.#counts[verdict.kind]++;
+      const { kind } = tracked.target.check.probe;
+      this.#onCheck({ kind, success: verdict.kind === 'passed', durationMs: elapsedUs / 1000 });
       const change = tracked.take(verdict, atMs, elapsedUs);
       if (change !== null) changes.push(change);
     }

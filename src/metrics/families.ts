@@ -25,7 +25,7 @@ export const listenerFamilies: readonly Family<ListenerStatus>[] = [
   {
     name: 'spillway_listener_bytes_total',
     type: 'counter',
-    help: 'Bytes of the forwarded packets, from the IP header on, without encapsulation.',
+    help: 'Bytes of the forwarded packets: Ethernet frames as received, without FCS.',
     value: (listener) => listener.traffic.bytes,
   },
   {
@@ -83,7 +83,7 @@ export const backendFamilies: readonly Family<BackendStatus>[] = [
   {
     name: 'spillway_backend_bytes_total',
     type: 'counter',
-    help: 'Bytes of the forwarded packets, from the IP header on, without encapsulation.',
+    help: 'Bytes of the forwarded packets: Ethernet frames as received, without FCS.',
     value: (backend) => backend.traffic.bytes,
   },
   {

@@ -100,6 +100,11 @@ export class Agent {
     return this.lab.exec(this.host, 'spillway', ...words);
   }
 
+  /** The text of /metrics. */
+  scrape(): Promise<string> {
+    return this.lab.must(this.host, 'curl', '-sf', 'http://127.0.0.1:9155/metrics');
+  }
+
   async stop(): Promise<void> {
     this.client.close();
     if (this.#child && !ended(this.#child)) await this.kill('SIGTERM');
@@ -112,4 +117,11 @@ export class Agent {
 
 function ended(child: ChildProcess): boolean {
   return child.exitCode !== null || child.signalCode !== null;
+}
+
+/** The value of one series, written as in the exposition format. @throws Error when it is not there. */
+export function metricOf(scraped: string, series: string): number {
+  const line = scraped.split('\n').find((one) => one.startsWith(`${series} `));
+  if (line === undefined) throw new Error(`no ${series} in the scrape`);
+  return Number(line.slice(series.length + 1));
 }

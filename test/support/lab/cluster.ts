@@ -1,4 +1,4 @@
-import { Agent } from './agent.js';
+import { Agent, type LbName } from './agent.js';
 import type { BackendMethods } from './backend.js';
 import type { ClientMethods } from './client.js';
 import type { ConfigInput } from './desired.js';
@@ -13,8 +13,8 @@ export interface ClusterOptions {
   readonly http?: readonly number[];
   /** Addresses of their UDP echo; the first VIPs when left out. */
   readonly vips?: readonly string[];
-  /** Of both agents' configuration. */
-  readonly settings?: Readonly<Record<string, unknown>>;
+  /** More of an agent's own configuration. */
+  readonly settings?: (host: LbName) => Readonly<Record<string, unknown>>;
 }
 
 /** A lab with both agents running, servers on all backends and a client: what a deployment is in the small. */
@@ -30,7 +30,8 @@ export class Cluster {
   static async start(name: string, options: ClusterOptions = {}): Promise<Cluster> {
     const lab = await Lab.up(name);
     try {
-      const agents = [new Agent(lab, 'lb1', options.settings), new Agent(lab, 'lb2', options.settings)] as const;
+      const agentOn = (host: LbName): Agent => new Agent(lab, host, options.settings?.(host));
+      const agents = [agentOn('lb1'), agentOn('lb2')] as const;
       const backends = { be1: lab.backend('be1'), be2: lab.backend('be2'), be3: lab.backend('be3') };
       const servers = { tcp: options.http ?? [80], udp: echoPort, vips: options.vips ?? [vip4, vip6] };
       await Promise.all([
