@@ -1,0 +1,122 @@
+/** Desired states and observations for fast-check: few names, so that successive states have much in common. */
+import * as fc from 'fast-check';
+import type { Ip } from '../../src/base/ip.js';
+import type { BackendGroup, Desired, HealthCheck, Listener } from '../../src/config/desired.js';
+import type { HealthState } from '../../src/health/types.js';
+import { backend, desiredOf, group, listener, loadBalancer, tcpCheck } from './desired.js';
+
+export const vips: readonly Ip[] = ['192.0.2.10', '192.0.2.11', '2001:db8:10::10', '2001:db8:10::11'];
+export const groupNames = ['red', 'green', 'blue'] as const;
+const backendsPerGroup = 4;
+export const backendAddress = (groupIndex: number, n: number): Ip => `203.0.113.${10 * (groupIndex + 1) + n}`;
+
+const groupOf = (index: number): fc.Arbitrary<BackendGroup> =>
+  fc
+    .record({
+      forwarding: fc.constantFrom('L2_DSR', 'IPIP'),
+      weights: fc.array(fc.constantFrom(null, 0, 1, 50, 100), {
+        minLength: backendsPerGroup,
+        maxLength: backendsPerGroup,
+      }),
+    })
+    .map(({ forwarding, weights }) =>
+      group(
+        groupNames[index]!,
+        forwarding,
+        weights.flatMap((weight, n) => (weight === null ? [] : [backend(`be${n}`, backendAddress(index, n), weight)])),
+      ),
+    );
+
+const checks: readonly (HealthCheck | null)[] = [
+  null,
+  tcpCheck,
+  { ...tcpCheck, port: 9000, target: 'BACKEND_ADDRESS' },
+  { ...tcpCheck, intervalMs: 100 },
+];
+
+const listenerFields = fc.record({
+  protocol: fc.constantFrom<Listener['protocol']>('tcp', 'udp'),
+  port: fc.constantFrom(53, 80, 443),
+  backendGroup: fc.constantFrom<string>(...groupNames),
+  healthCheck: fc.constantFrom(...checks),
+  allUnhealthy: fc.constantFrom<Listener['allUnhealthy']>('FAIL_OPEN', 'FAIL_CLOSED'),
+  scheduler: fc.constantFrom<Listener['scheduler']>('TCH', 'SCH'),
+  sessionTimeoutMs: fc.constantFrom(10_000, 900_000),
+  stopped: fc.boolean(),
+});
+
+const listenersOf = fc
+  .uniqueArray(listenerFields, { maxLength: 4, selector: ({ protocol, port }) => `${protocol}/${port}` })
+  .map((fields) => fields.map(listener));
+
+/** Which variant of each group is in force (none: the group is gone), and who has which address. */
+const choice = fc.record({
+  groups: fc.tuple(...groupNames.map(() => fc.option(fc.nat({ max: 2 }), { freq: 6 }))),
+  ownerOfVip: fc.tuple(...vips.map(() => fc.option(fc.nat({ max: 1 }), { freq: 4 }))),
+  listeners: fc.tuple(listenersOf, listenersOf),
+});
+
+export type HealthStep = readonly (readonly [string, HealthState])[];
+export type HopStep = readonly (readonly [Ip, boolean])[];
+
+export interface Step {
+  readonly desired: Desired;
+  readonly health: HealthStep;
+  /** Addresses, and whether they resolve. */
+  readonly hops: HopStep;
+  /** Ticks since the step before. */
+  readonly ticks: number;
+  /** Numbers out of use are given back before this step. */
+  readonly freed: boolean;
+}
+
+const healthKeys = groupNames.flatMap((name, g) =>
+  [0, 1, 2].flatMap((ordinal) => [0, 1, 2, 3].map((n) => `${name}/${ordinal}/be${n}/${backendAddress(g, n)}`)),
+);
+const addresses = groupNames.flatMap((_, g) => [0, 1, 2, 3].map((n) => backendAddress(g, n)));
+
+const world = fc.record({
+  health: fc.array(
+    fc.tuple(fc.constantFrom(...healthKeys), fc.constantFrom<HealthState>('healthy', 'unhealthy', 'unknown')),
+    {
+      maxLength: 12,
+    },
+  ),
+  hops: fc.array(fc.tuple(fc.constantFrom(...addresses), fc.boolean()), { maxLength: 8 }),
+  ticks: fc.nat({ max: 60 }),
+  freed: fc.boolean(),
+});
+
+/** Now and then only what is observed changes. */
+export const history: fc.Arbitrary<readonly Step[]> = fc
+  .record({
+    variants: fc.tuple(
+      ...groupNames.map((_, index) => fc.array(groupOf(index), { minLength: 3, maxLength: 3 })),
+    ) as fc.Arbitrary<BackendGroup[][]>,
+    steps: fc.array(fc.tuple(fc.option(choice, { freq: 3 }), world), { minLength: 2, maxLength: 8 }),
+  })
+  .map(({ variants, steps }) => {
+    let desired = desiredOf([], []);
+    return steps.map(([chosen, observed]) => {
+      if (chosen) desired = desiredFrom(variants, chosen);
+      return { desired, ...observed };
+    });
+  });
+
+type Choice = typeof choice extends fc.Arbitrary<infer Value> ? Value : never;
+
+function desiredFrom(
+  variants: readonly (readonly BackendGroup[])[],
+  { groups, ownerOfVip, listeners }: Choice,
+): Desired {
+  const inForce = groups.flatMap((variant, index) => (variant === null ? [] : [variants[index]![variant]!]));
+  const known = new Set(inForce.map(({ name }) => name));
+  const balancers = listeners.map((wanted, owner) =>
+    loadBalancer(
+      `lb${owner}`,
+      vips.filter((_, i) => ownerOfVip[i] === owner),
+      wanted.filter(({ backendGroup }) => known.has(backendGroup)),
+    ),
+  );
+  return desiredOf(balancers, inForce);
+}

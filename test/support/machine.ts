@@ -1,0 +1,131 @@
+/**
+ * A kernel that performs the steps of a plan on plain objects, and says after each of them what would go wrong with a
+ * packet that came now.
+ */
+import { type Backend, BackendFlags, PoolFlags, type Service } from '../../src/abi/abi.generated.js';
+import { bytesToIp, type Ip } from '../../src/base/ip.js';
+import type { TableOp } from '../../src/compile/ops.js';
+import type { PoolMember, PoolRow, Tables, VipRow } from '../../src/compile/tables.js';
+import { vipKeyText } from '../../src/compile/tables.js';
+
+const HANDOVER_TICKS = 40;
+
+export class Machine {
+  readonly vips = new Map<string, VipRow>();
+  readonly services = new Map<number, Service>();
+  readonly pools = new Map<number, PoolRow>();
+  readonly backends = new Map<number, Backend>();
+  /** Who is in each Maglev table. */
+  readonly contents = new Map<number, readonly PoolMember[]>();
+  filter: ReadonlySet<Ip> = new Set();
+  /** Faults of single steps, which the state after them does not show. */
+  readonly faults: string[] = [];
+
+  constructor(
+    readonly tableCount: number,
+    /** 32 bits. */
+    public tick = 0xffff_ff00,
+  ) {}
+
+  /** As ControlTables.read gives them: retired backends and all. */
+  tables(): Tables {
+    const pools = [...this.pools].map(([id, row]): [number, PoolRow] => [id, { ...row, members: [] }]);
+    return {
+      vips: new Map(this.vips),
+      services: new Map(this.services),
+      pools: new Map(pools),
+      backends: new Map(this.backends),
+    };
+  }
+
+  perform(op: TableOp): void {
+    switch (op.op) {
+      case 'write-backend':
+      case 'retire-backend':
+        this.backends.set(op.id, op.row);
+        break;
+      case 'fill-table':
+        this.#fill(op.table, op.members);
+        break;
+      case 'swap-table':
+        this.#swap(op);
+        break;
+      case 'end-handover':
+        this.#endHandover(op.pool);
+        break;
+      case 'clear-pool':
+        this.pools.delete(op.pool);
+        break;
+      case 'write-service':
+        this.services.set(op.id, op.row);
+        break;
+      case 'clear-service':
+        this.services.delete(op.id);
+        break;
+      case 'write-filter':
+        this.filter = new Set(op.addresses);
+        break;
+      case 'add-vip':
+        this.vips.set(vipKeyText(op.row), op.row);
+        break;
+      case 'remove-vip':
+        this.vips.delete(vipKeyText(op.row));
+        break;
+    }
+  }
+
+  #fill(table: number, members: readonly PoolMember[]): void {
+    if (table < 0 || table >= this.tableCount) this.faults.push(`there is no table ${table}`);
+    for (const [id, { placed }] of this.pools) {
+      if (placed?.table === table || placed?.previousTable === table) {
+        this.faults.push(`table ${table} is filled while pool ${id} reads it`);
+      }
+    }
+    this.contents.set(table, members);
+  }
+
+  #swap({ pool, table, previousTable, recipe, identity }: Extract<TableOp, { op: 'swap-table' }>): void {
+    const handoverUntil = (this.tick + HANDOVER_TICKS) >>> 0;
+    const flags = PoolFlags.POOL_IN_USE;
+    const placed = { table, previousTable: previousTable ?? table, handoverUntil, flags, recipe, identity };
+    if (previousTable !== null && previousTable === table) this.faults.push(`pool ${pool} hands over to itself`);
+    this.pools.set(pool, { identity, recipe, members: this.contents.get(table) ?? [], placed });
+  }
+
+  #endHandover(pool: number): void {
+    const row = this.pools.get(pool);
+    if (row?.placed) this.pools.set(pool, { ...row, placed: { ...row.placed, previousTable: row.placed.table } });
+  }
+
+  /** Frees the numbers of removed backends, as when no session names them any more. */
+  freeRetired(): void {
+    for (const [id, { flags }] of this.backends) if (flags & BackendFlags.BACKEND_RETIRED) this.backends.delete(id);
+  }
+
+  /** What is wrong for a packet that comes now. `allowed`: where packets to a VIP's port may go, by vipKeyText. */
+  problems(allowed: ReadonlyMap<string, ReadonlySet<Ip>>): string[] {
+    return [...this.faults, ...[...this.vips.values()].flatMap((row) => this.#problemsOf(row, allowed))];
+  }
+
+  #problemsOf(row: VipRow, allowed: ReadonlyMap<string, ReadonlySet<Ip>>): string[] {
+    const key = vipKeyText(row);
+    const wrong = (what: string): string[] => [`${key}: ${what}`];
+    if (!this.filter.has(row.address)) return wrong('not in the filter');
+    if (row.protocol === 0) return [];
+    if (!this.vips.has(vipKeyText({ address: row.address, port: 0, protocol: 0 }))) return wrong('not marked as a VIP');
+    const service = this.services.get(row.service);
+    if (!service) return wrong(`no service ${row.service}`);
+    const pool = this.pools.get(service.pool);
+    if (!pool?.placed) return wrong(`no pool ${service.pool}`);
+    const members = this.contents.get(pool.placed.table);
+    if (!members) return wrong(`table ${pool.placed.table} was never filled`);
+    return members.flatMap(({ backend }) => {
+      const target = this.backends.get(backend);
+      if (!target) return wrong(`no backend ${backend}`);
+      if (target.flags & BackendFlags.BACKEND_RETIRED) return wrong(`backend ${backend} is retired`);
+      if (!(target.flags & BackendFlags.BACKEND_UP)) return wrong(`backend ${backend} is down`);
+      const address = bytesToIp(target.address);
+      return allowed.get(key)?.has(address) ? [] : wrong(`goes to ${address}, which is none of its backends`);
+    });
+  }
+}

@@ -1,0 +1,275 @@
+/**
+ * Random histories: configurations come and go, backends fall ill, routes vanish, handovers overlap, numbers are given
+ * back. After each step of each plan a packet must find its way.
+ */
+import { inspect, isDeepStrictEqual } from 'node:util';
+import test, { type ExecutionContext } from 'ava';
+import * as fc from 'fast-check';
+import { BackendFlags } from '../../../src/abi/abi.generated.js';
+import { CapacityError } from '../../../src/base/errors.js';
+import type { Ip } from '../../../src/base/ip.js';
+import { compile, protocolNumber } from '../../../src/compile/compile.js';
+import type { Compiled } from '../../../src/compile/compiled.js';
+import { IdLedger } from '../../../src/compile/ids.js';
+import type { TableOp } from '../../../src/compile/ops.js';
+import { plan } from '../../../src/compile/plan.js';
+import type { Tables } from '../../../src/compile/tables.js';
+import { vipKeyText } from '../../../src/compile/tables.js';
+import type { Desired } from '../../../src/config/desired.js';
+import type { HealthState } from '../../../src/health/types.js';
+import type { NextHop } from '../../../src/netlink/types.js';
+import { history, type Step } from '../../support/arbitrary.js';
+import { desiredOf, resolved } from '../../support/desired.js';
+import { Machine } from '../../support/machine.js';
+
+const tickMs = 256;
+/** SPILLWAY_RUNS asks for more histories than a test run has time for. */
+const runs = Number(process.env['SPILLWAY_RUNS'] ?? 300);
+const limits = { services: 64, pools: 32, backends: 256 };
+/** A table for each pool and one to fill: what a plan never needs more of. */
+const enoughTables = 33;
+
+/** One agent's life on one machine. */
+class Life {
+  readonly ids = new IdLedger(limits);
+  readonly machine: Machine;
+  readonly health = new Map<string, HealthState>();
+  readonly nextHops = new Map<Ip, NextHop>();
+  desired: Desired = desiredOf([], []);
+  compiled: Compiled | null = null;
+
+  constructor(tableCount = enoughTables) {
+    this.machine = new Machine(tableCount);
+  }
+
+  /** What follows from the step, by way of what was before, and the steps of the plan. */
+  next(step: Step): { compiled: Compiled; ops: readonly TableOp[] } {
+    const { machine } = this;
+    machine.tick = (machine.tick + step.ticks) >>> 0;
+    if (step.freed) this.#giveBackNumbers();
+    const dirty = this.#observe(step);
+    const previous = this.compiled ? { previous: { compiled: this.compiled, dirty } } : {};
+    const compiled = this.compileWith(step.desired, previous);
+    return { compiled, ops: this.planFor(compiled.tables) };
+  }
+
+  planFor(want: Tables): readonly TableOp[] {
+    return plan(this.machine.tables(), want, { tableCount: this.machine.tableCount, tick: this.machine.tick });
+  }
+
+  compileWith(
+    desired: Desired,
+    extra: { previous?: NonNullable<Parameters<typeof compile>[3]['previous']> },
+  ): Compiled {
+    const observed = { health: this.health, nextHops: this.nextHops };
+    return compile(desired, observed, this.ids, { tickMs, inForce: this.machine.tables(), ...extra });
+  }
+
+  #observe({ desired, health, hops }: Step): { healthKeys: Set<string>; addresses: Set<Ip> } {
+    const addresses = new Set<Ip>();
+    for (const { backends } of desired.backendGroups) {
+      for (const { address } of backends) {
+        if (this.nextHops.has(address)) continue;
+        this.nextHops.set(address, resolved(address));
+        addresses.add(address);
+      }
+    }
+    for (const [key, state] of health) this.health.set(key, state);
+    for (const [address, up] of hops) {
+      this.nextHops.set(address, up ? resolved(address) : { state: 'unresolved', reason: 'no route' });
+      addresses.add(address);
+    }
+    return { healthKeys: new Set(health.map(([key]) => key)), addresses };
+  }
+
+  #giveBackNumbers(): void {
+    this.machine.freeRetired();
+    this.ids.services.retain((_, id) => this.machine.services.has(id));
+    this.ids.pools.retain((_, id) => this.machine.pools.has(id));
+    this.ids.backends.retain((_, id) => this.machine.backends.has(id));
+  }
+
+  settle(desired: Desired, compiled: Compiled): void {
+    this.desired = desired;
+    this.compiled = compiled;
+  }
+}
+
+/** Where packets to each VIP's port may go: to the members, old and new, of the group of its listener, old or new. */
+function targets(...states: readonly Desired[]): Map<string, Set<Ip>> {
+  const groups = states.flatMap(({ backendGroups }) => backendGroups);
+  const found = new Map<string, Set<Ip>>();
+  for (const { addresses, listeners } of states.flatMap(({ loadBalancers }) => loadBalancers)) {
+    for (const { protocol, port, backendGroup } of listeners) {
+      const members = groups.filter(({ name }) => name === backendGroup).flatMap(({ backends }) => backends);
+      for (const address of addresses) {
+        const key = vipKeyText({ address, port, protocol: protocolNumber[protocol] });
+        found.set(key, new Set([...(found.get(key) ?? []), ...members.map((member) => member.address)]));
+      }
+    }
+  }
+  return found;
+}
+
+const byKey = <Row>(rows: Iterable<readonly [string | number, Row]>): [string, Row][] =>
+  [...rows].map(([key, row]): [string, Row] => [String(key), row]).sort(([a], [b]) => (a < b ? -1 : 1));
+
+/** Tables without what a plan alone decides. */
+const plain = ({ vips, services, pools, backends }: Tables): unknown => ({
+  vips: byKey(vips),
+  services: byKey(services),
+  pools: byKey([...pools].map(([id, { identity, recipe }]) => [id, { identity, recipe }] as const)),
+  backends: byKey([...backends].filter(([, { flags }]) => !(flags & BackendFlags.BACKEND_RETIRED))),
+});
+
+/** Each step of each history. The seed of a failure is in its message. */
+function everyStep(
+  t: ExecutionContext,
+  check: (life: Life, step: Step, next: { compiled: Compiled; ops: readonly TableOp[] }) => void,
+  numRuns = runs,
+): void {
+  t.timeout(110_000);
+  fc.assert(
+    fc.property(history, (steps) => {
+      const life = new Life();
+      for (const step of steps) {
+        const next = life.next(step);
+        check(life, step, next);
+        for (const op of next.ops) life.machine.perform(op);
+        life.settle(step.desired, next.compiled);
+      }
+    }),
+    { numRuns },
+  );
+  t.pass();
+}
+
+/** Throws rather than asserts: fast-check looks for a smaller history that fails, too. */
+function same(actual: unknown, expected: unknown, what: string): void {
+  if (isDeepStrictEqual(actual, expected)) return;
+  throw new Error(`${what}: ${inspect(actual, { depth: 6 })} instead of ${inspect(expected, { depth: 6 })}`);
+}
+
+test('a plan carried out gives what was wanted, and then there is nothing left to do', (t) => {
+  everyStep(t, (life, _step, { compiled, ops }) => {
+    const { machine } = life;
+    for (const op of ops) machine.perform(op);
+    same(plain(machine.tables()), plain(compiled.tables), 'other tables than wanted');
+    for (const [id, { members }] of compiled.tables.pools) {
+      same(machine.contents.get(machine.pools.get(id)!.placed!.table), members, `pool ${id} has another table`);
+    }
+    same(life.planFor(compiled.tables), [], 'a plan from want to want');
+  });
+});
+
+test('after every prefix of a plan each packet to a VIP finds a backend of its own that is up', (t) => {
+  everyStep(t, (life, step, { ops }) => {
+    const allowed = targets(life.desired, step.desired);
+    const copy = cloneOf(life.machine);
+    ops.forEach((op, i) => {
+      copy.perform(op);
+      same(copy.problems(allowed), [], `after step ${i} of ${ops.map((one) => one.op).join(', ')}`);
+    });
+  });
+});
+
+function cloneOf(machine: Machine): Machine {
+  const copy = new Machine(machine.tableCount, machine.tick);
+  for (const name of ['vips', 'services', 'pools', 'backends', 'contents'] as const) {
+    for (const [key, row] of machine[name]) (copy[name] as Map<unknown, unknown>).set(key, row);
+  }
+  copy.filter = machine.filter;
+  return copy;
+}
+
+test('what is compiled from the result before and what changed is what is compiled from all', (t) => {
+  everyStep(t, (life, step, { compiled }) => {
+    if (!life.compiled) return;
+    /* Groups that are other objects: nothing can be taken over. */
+    const backendGroups = step.desired.backendGroups.map((group) => ({ ...group }));
+    const nothing = { healthKeys: new Set<string>(), addresses: new Set<Ip>() };
+    const full = life.compileWith(
+      { ...step.desired, backendGroups },
+      { previous: { compiled: life.compiled, dirty: nothing } },
+    );
+    same(plain(compiled.tables), plain(full.tables), 'tables');
+    const view = (result: Compiled): unknown => ({
+      pools: byKey(
+        result.pools.map(({ id, key, checks, failingOpen, healthyCount, row }) => [
+          id,
+          { key, checks, failingOpen, healthyCount, row },
+        ]),
+      ),
+      backends: byKey(result.backends),
+      stopped: [...result.stoppedServices].sort(),
+      services: byKey(
+        [...result.services].map(([id, { vip, listener, pool }]) => [id, { vip, listener, pool: pool.id }]),
+      ),
+    });
+    same(view(compiled), view(full), 'what belongs to the tables');
+  });
+});
+
+test('numbers stay: of listeners, and of backends in a group that the same listeners use', (t) => {
+  everyStep(t, (life, _step, { compiled }) => {
+    const before = life.machine.tables();
+    for (const [key, { service }] of compiled.tables.vips) {
+      const known = before.vips.get(key);
+      if (known) same(service, known.service, key);
+    }
+    const numbers = new Map([...before.backends].map(([id, { identity }]) => [identity, id]));
+    for (const [id, { identity }] of compiled.tables.backends) {
+      const known = numbers.get(identity);
+      if (known !== undefined) same(id, known, `backend ${identity}`);
+    }
+  });
+});
+
+test('an agent that starts again on the tables in force finds nothing to do', (t) => {
+  everyStep(t, (life, step, { ops, compiled }) => {
+    for (const op of ops) life.machine.perform(op);
+    const restarted = new IdLedger(limits);
+    const { services, pools, backends } = life.machine;
+    for (const [id, { identity }] of services) restarted.services.adopt(identity, id);
+    for (const [id, { identity }] of pools) restarted.pools.adopt(identity, id);
+    for (const [id, { identity }] of backends) restarted.backends.adopt(identity, id);
+    const observed = { health: life.health, nextHops: life.nextHops };
+    const again = compile(step.desired, observed, restarted, { tickMs, inForce: life.machine.tables() });
+    same(plain(again.tables), plain(compiled.tables), 'other tables after a restart');
+    same(life.planFor(again.tables), [], 'steps after a restart');
+  });
+});
+
+test('with few tables handovers end early, and only when there are fewer than pools is a plan refused', (t) => {
+  let ended = 0;
+  let refused = 0;
+  fc.assert(
+    fc.property(history, fc.integer({ min: 1, max: 10 }), (steps, tableCount) => {
+      const life = new Life(tableCount);
+      for (const step of steps) {
+        const poolsBefore = [...life.machine.pools.keys()];
+        let next: { compiled: Compiled; ops: readonly TableOp[] };
+        try {
+          next = life.next(step);
+        } catch (error) {
+          if (!(error instanceof CapacityError)) throw error;
+          const wanted = life.compileWith(step.desired, {}).tables.pools;
+          const pools = new Set([...poolsBefore, ...wanted.keys()]).size;
+          if (pools + 1 <= tableCount) throw new Error(`refused ${pools} pools with ${tableCount} tables`);
+          refused++;
+          return;
+        }
+        const allowed = targets(life.desired, step.desired);
+        for (const op of next.ops) {
+          life.machine.perform(op);
+          if (op.op === 'end-handover') ended++;
+          same(life.machine.problems(allowed), [], op.op);
+        }
+        life.settle(step.desired, next.compiled);
+      }
+    }),
+    { numRuns: runs },
+  );
+  t.log(`${ended} handovers ended early, ${refused} plans refused`);
+  t.true(ended > 0 && refused > 0);
+});
