@@ -11,6 +11,11 @@ export interface Attachment {
   readonly link: BpfLink;
 }
 
+/** A bpffs reserves dots: eth0.100 is pinned as eth0:100. */
+function pinName(interfaceName: string): string {
+  return interfaceName.replaceAll('.', ':');
+}
+
 /**
  * Puts the program on an interface: through the pinned link of the agent before when that still holds the device (one
  * exchange, no packet lost), else by a new link, native first.
@@ -21,7 +26,7 @@ export function attach(
   device: { name: string; ifindex: number },
   wanted: 'auto' | XdpMode,
 ): Attachment {
-  const path = `${pins.link}/${device.name}`;
+  const path = `${pins.link}/${pinName(device.name)}`;
   const kept = existsSync(path) ? adopt(path, device.ifindex, wanted) : null;
   if (kept) {
     kept.link.update(program);
@@ -79,7 +84,7 @@ function explain(error: NativeError, name: string): Error {
 export function detachAll(pins: Pins): string[] {
   const names = detachAllBut(pins, []);
   rmSync(pins.root, { recursive: true, force: true });
-  return names;
+  return names.map((name) => name.replaceAll(':', '.'));
 }
 
 /** Takes the program off where it is not wanted any more. Returns the interfaces; those that are gone are not told. */
