@@ -55,7 +55,8 @@ class FillWorker : public Napi::AsyncWorker
 {
       public:
 	FillWorker(Napi::Env env, napi_deferred deferred, std::vector<Walk> walks)
-	    : AsyncWorker(env, "spillway-maglev"), deferred_(deferred), walks_(std::move(walks)), table_(kTableBytes / 2)
+	    : AsyncWorker(env, "spillway-maglev"), deferred_(deferred), walks_(std::move(walks)),
+	      table_(kTableBytes / 2)
 	{
 	}
 
