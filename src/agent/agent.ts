@@ -152,11 +152,7 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
   const problem = await restoreHealth({ healthStore, health, observed: controller.observed, nowMs: Date.now() });
   if (problem) startProblems.push(problem);
   const saved: Versioned | null = loaded.saved;
-  if (!saved && node.adopted && have.services.size > 0) {
-    startProblems.push(
-      'no saved configuration: the data plane keeps what it holds until the next apply, and health is not checked',
-    );
-  }
+  const orphaned = !saved && node.adopted && have.services.size > 0;
   await controller.start(have, saved);
   const first = node.attachInterfaces(tracker.interfaces());
   for (const text of first.problems) log.error({}, text);
@@ -178,6 +174,7 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
 
   const problems = (): string[] => [
     ...startProblems,
+    ...(orphaned && controller.current().version === 0 ? [withoutConfiguration] : []),
     ...node.notices,
     ...reconciler!.problems(),
     ...tracker.problems(),
