@@ -34,6 +34,8 @@ import { Sweeper } from './sweeper.js';
 const SWEEP_MS = 2000;
 const HEALTH_SAVE_MS = 200;
 const STOP_DEADLINE_MS = 3000;
+const withoutConfiguration =
+  'no saved configuration: the data plane keeps what it holds until the next apply, and health is not checked';
 
 export interface RunningAgent {
   readonly targets: readonly string[];
