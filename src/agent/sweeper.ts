@@ -88,6 +88,8 @@ export class Sweeper {
     const { ids, control, controller, counters } = this.#options;
     const { retiring } = controller;
     const freeBackends = new Set(retired.filter((id) => result.byBackend[id] === 0 && retiring.backends.has(id)));
+    // Given out anew, the number would draw the handshakes of another group's clients.
+    if (freeBackends.size > 0) for (const id of control.namedInHandovers(freeBackends)) freeBackends.delete(id);
     for (const id of freeBackends) {
       control.freeBackend(id);
       counters.resetBackend(id);

@@ -218,7 +218,18 @@ export class ControlTables {
     return bytes ? abi.readPool(new DataView(bytes.buffer, bytes.byteOffset), 0) : undefined;
   }
 
-  /** Frees the number of a retired backend: no session names it any more. */
+  /** Of these backends, those that a packet may still be sent to by the table before a swap. */
+  namedInHandovers(ids: ReadonlySet<number>): Set<number> {
+    const now = this.tick;
+    const named = new Set<number>();
+    for (const { table, previousTable, handoverUntil } of this.#pools.read().values()) {
+      if (previousTable === table || ((handoverUntil - now) | 0) < 0) continue;
+      for (const id of this.readTable(previousTable)) if (ids.has(id)) named.add(id);
+    }
+    return named;
+  }
+
+  /** Frees the number of a retired backend: neither a session nor a handover names it any more. */
   freeBackend(id: number): void {
     this.#backends.clear(id);
   }

@@ -182,7 +182,10 @@ test('a frame in fragments of memory (jumbo) goes like any other', async (t) => 
   );
   await lb.apply(desired, seen(desired, { mtu: 9000 }));
   const inner = ip4({ from: client4, to: vip4 }, segment('jumbo'.repeat(1700)));
-  t.deepEqual(lb.run(arriving(inner)), sent(leaving(be4, ip4({ from: lbAddress4, to: be4 }, inner))));
+  const packets = 4;
+  for (let n = 0; n < packets; n++) {
+    t.deepEqual(lb.run(arriving(inner)), sent(leaving(be4, ip4({ from: lbAddress4, to: be4 }, inner))));
+  }
   const service = lb.counters.services(8)(lb.serviceId(vip4, 80));
-  t.is(Number(service.bytes), arriving(inner).length, 'the whole frame is counted, not its linear part');
+  t.is(Number(service.bytes), packets * arriving(inner).length, 'the whole frame is counted, not its linear part');
 });

@@ -5,6 +5,7 @@
  */
 import test, { type ExecutionContext } from 'ava';
 import { BackendFlags, backendOffset, backendSize } from '../../src/abi/abi.generated.js';
+import { parseMac } from '../../src/base/ip.js';
 import type { Desired } from '../../src/config/desired.js';
 import { Comparison } from '../support/compare.js';
 import { DataPath, type DataPathOptions, lbMac } from '../support/data_path.js';
@@ -25,6 +26,8 @@ const vips = {
   tunnel6: ['192.0.2.12', '2001:db8:10::12'],
 };
 const backendNames = ['l1', 'l2', 'l3', 'a1', 'a2', 'a3', 'b1', 'b2', 'b3'];
+
+const secondMac = '02:00:00:00:00:12';
 
 const targets: Target[] = [
   ...vips.l2.flatMap((address): Target[] => [
@@ -49,37 +52,39 @@ function randomDesired(random: Random, timeouts = [10_000, 60_000, 900_000]): De
     sessionTimeoutMs,
     allUnhealthy: random.pick(['FAIL_OPEN', 'FAIL_CLOSED'] as const),
   };
+  const balancers = [
+    loadBalancer('l2', vips.l2, [
+      listener({ port: 80, backendGroup: 'l2', ...checked, stopped }),
+      listener({ port: 53, protocol: 'udp', backendGroup: 'l2', ...checked }),
+      listener({ port: 8080, backendGroup: 'l2', scheduler: 'SCH', ...checked }),
+      listener({ port: 9, backendGroup: 'l2', stopped: true }),
+    ]),
+    loadBalancer('tunnel4', vips.tunnel4, [
+      listener({ port: 80, backendGroup: 'tunnel4', ...checked }),
+      listener({ port: 443, protocol: 'udp', backendGroup: 'tunnel4', scheduler: 'SCH', ...checked }),
+    ]),
+    loadBalancer('tunnel6', vips.tunnel6, [listener({ port: 80, backendGroup: 'tunnel6', ...checked })]),
+  ];
+  const groups = [
+    group(
+      'l2',
+      'L2_DSR',
+      members('l', (i) => `203.0.113.${20 + i}`),
+    ),
+    group(
+      'tunnel4',
+      'IPIP',
+      members('a', (i) => `203.0.113.${30 + i}`),
+    ),
+    group(
+      'tunnel6',
+      'IPIP',
+      members('b', (i) => `2001:db8:200::${40 + i}`),
+    ),
+  ];
   return desiredOf(
-    [
-      loadBalancer('l2', vips.l2, [
-        listener({ port: 80, backendGroup: 'l2', ...checked, stopped }),
-        listener({ port: 53, protocol: 'udp', backendGroup: 'l2', ...checked }),
-        listener({ port: 8080, backendGroup: 'l2', scheduler: 'SCH', ...checked }),
-        listener({ port: 9, backendGroup: 'l2', stopped: true }),
-      ]),
-      loadBalancer('tunnel4', vips.tunnel4, [
-        listener({ port: 80, backendGroup: 'tunnel4', ...checked }),
-        listener({ port: 443, protocol: 'udp', backendGroup: 'tunnel4', scheduler: 'SCH', ...checked }),
-      ]),
-      loadBalancer('tunnel6', vips.tunnel6, [listener({ port: 80, backendGroup: 'tunnel6', ...checked })]),
-    ],
-    [
-      group(
-        'l2',
-        'L2_DSR',
-        members('l', (i) => `203.0.113.${20 + i}`),
-      ),
-      group(
-        'tunnel4',
-        'IPIP',
-        members('a', (i) => `203.0.113.${30 + i}`),
-      ),
-      group(
-        'tunnel6',
-        'IPIP',
-        members('b', (i) => `2001:db8:200::${40 + i}`),
-      ),
-    ],
+    balancers.filter(() => random.chance(0.95)),
+    groups,
   );
 }
 
@@ -157,10 +162,11 @@ async function agree(t: ExecutionContext, run: Run): Promise<void> {
   t.teardown(() => lb.close());
   const state = { desired: randomDesired(random, run.quiet ? [30_000] : undefined) };
   await lb.apply(state.desired);
-  const model = new DataPathModel(run.options.buckets, readControl(lb));
+  lb.settings.setMacs([lbMac, secondMac].map((mac) => parseMac(mac)!));
+  const model = new DataPathModel(run.options.buckets, readControl(lb), run.options.frags);
   const comparison = new Comparison(lb, model);
   const strangers = ['192.0.2.99', '2001:db8:10::99', '203.0.113.11'];
-  const traffic = new RandomTraffic(random, { lbMac, targets, strangers, ...run });
+  const traffic = new RandomTraffic(random, { lbMac, secondMac, targets, strangers, ...run });
   let story = 'the start';
   for (let i = 0; i < run.packets; i++) {
     if (i % (run.every ?? 100) === 99) {

@@ -11,6 +11,7 @@ export interface Target {
 
 export interface TrafficOptions {
   readonly lbMac: string;
+  readonly secondMac: string;
   readonly targets: readonly Target[];
   /** Addresses that are no VIPs. */
   readonly strangers: readonly string[];
@@ -53,7 +54,8 @@ export class RandomTraffic {
 
   #frame(): Buffer {
     const { random, options } = this;
-    const to = random.chance(0.02) ? '02:00:00:00:00:99' : options.lbMac;
+    const own = random.chance(0.05) ? options.secondMac : options.lbMac;
+    const to = random.chance(0.02) ? '02:00:00:00:00:99' : own;
     const rest = [...this.#tags(), this.#packet()];
     const frame = ethernet({ to }, ...rest);
     return random.chance(0.05) ? Buffer.concat([frame, random.bytes(1 + random.below(20))]) : frame;
