@@ -96,8 +96,9 @@ export class DataPath {
 
   /** From what the maps hold to what `desired` asks for; the steps taken. */
   async apply(desired: Desired, observed: Observed = seen(desired)): Promise<readonly TableOp[]> {
-    this.compiled = compile(desired, observed, this.ids, { tickMs: this.clock.tickMs });
-    const ops = plan(this.control.read(), this.compiled.tables, {
+    const have = this.control.read();
+    this.compiled = compile(desired, observed, this.ids, { tickMs: this.clock.tickMs, inForce: have });
+    const ops = plan(have, this.compiled.tables, {
       tableCount: this.control.tableCount,
       tick: this.control.tick,
     });
