@@ -19,6 +19,12 @@ export interface Resident {
   readonly peak: number;
 }
 
+/** Seconds of the agent's main thread: on a core, and waiting for one because others had them. */
+export interface Spent {
+  readonly running: number;
+  readonly waiting: number;
+}
+
 export interface Timed {
   readonly seconds: number;
   readonly output: string;
@@ -51,10 +57,6 @@ export class BenchAgent {
 
   get pid(): number {
     return this.#child?.pid ?? 0;
-  }
-
-  get programPin(): string {
-    return `${this.bed.pins}/prog/lb`;
   }
 
   /** Seconds until it says that it is ready: it then serves gRPC and metrics, and forwards. @throws Error when it ends instead. */
@@ -98,6 +100,12 @@ export class BenchAgent {
     const text = readFileSync(`/proc/${this.pid}/status`, 'utf8');
     const bytes = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(text)?.[1]) * 1024;
     return { all: bytes('VmRSS'), own: bytes('RssAnon'), peak: bytes('VmHWM') };
+  }
+
+  /** Since its start. On a busy machine these tell more than the clock on the wall. */
+  spent(): Spent {
+    const [running, waiting] = readFileSync(`/proc/${this.pid}/schedstat`, 'utf8').split(' ');
+    return { running: Number(running) / 1e9, waiting: Number(waiting) / 1e9 };
   }
 
   sessionTable(): Promise<messages.SessionTable> {

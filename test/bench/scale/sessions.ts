@@ -12,7 +12,7 @@ const ESTABLISH_MS = 60_000;
 
 /** Sends a SYN and two segments of each flow to the program that the agent pinned. */
 export async function establish(agent: BenchAgent, { sessions }: Options): Promise<Figure[]> {
-  const program = BpfProgram.openPinned(agent.programPin);
+  const program = BpfProgram.openPinned(`${agent.bed.pins}/prog/lb`);
   try {
     const targets = [{ label: 'pinned', programId: program.info.id }];
     const job = { kind: 'tcp4-ack', flows: sessions, targets, rounds: 0, packetsPerRound: 1, warmPasses: 2, cpu: 0 };
