@@ -9,6 +9,10 @@ import { pause, until } from '../support/lab/until.js';
 const perSecond = 200;
 const lengthMs = 60_000;
 const [kills, listenerRounds, weightChanges] = [5, 50, 100];
+/** Downloads that last through all of it, paced. */
+const downloads = Array.from({ length: 8 }, (_, i) => `download ${i}`);
+const bytesPerSecond = 16 * 1024;
+const bytes = (bytesPerSecond * lengthMs) / 1000;
 let cluster: Cluster;
 
 test.before(async () => {
@@ -55,6 +59,9 @@ test('200 requests a second see nothing of agents killed, listeners added and re
   const { client, agents } = cluster;
   await cluster.apply(web([tcp(80, 'servers', { healthCheck: quickCheck })], [group('servers')]));
   await cluster.allHealthy();
+  for (const as of downloads) {
+    await client.call('startDownload', { as, address: vip4, port: 80, bytes, bytesPerSecond });
+  }
   await client.call('startRequests', { as: 'load', address: vip4, port: 80, perSecond });
   const startMs = performance.now();
 
@@ -80,9 +87,14 @@ test('200 requests a second see nothing of agents killed, listeners added and re
   await Promise.all([restarts, weights, listeners]);
 
   const report = await client.call('stopRequests', 'load');
+  const ended = await until('downloads end', async () => {
+    const states = await Promise.all(downloads.map((as) => client.call('download', as)));
+    return states.every(({ done, error }) => done || error !== '') && states;
+  });
   t.log(report);
   t.deepEqual(report.failures, []);
   t.is(report.answered, report.sent);
+  for (const { error, received } of ended) t.deepEqual({ error, received }, { error: '', received: bytes });
   t.true(report.sent >= (perSecond * lengthMs) / 1000 - perSecond, `${report.sent} requests`);
   for (const backend of backendNames) t.true((report.byBackend[backend] ?? 0) > report.sent / 20, backend);
 });
