@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { destination, pino } from 'pino';
 import { startAgent } from './agent/agent.js';
 import { detachInstance } from './agent/dataplane-node.js';
+import { hasListener } from './api/unix_socket.js';
 import { InvalidError } from './base/errors.js';
 import { type AgentConfig, loadAgentConfig } from './config/agent.js';
 
@@ -37,6 +38,10 @@ async function main(argv: readonly string[]): Promise<number> {
   }
   if (process.getuid?.() !== 0) throw new Error('spillwayd must run as root: BPF, XDP and netlink need it');
   if (flags.detach) {
+    const { unix } = config.listen;
+    if (unix !== null && (await hasListener(unix))) {
+      throw new Error(`an agent listens on ${unix}, and would attach again: run spillway detach, or stop it first`);
+    }
     const interfaces = detachInstance(config);
     process.stdout.write(interfaces.length > 0 ? `detached from ${interfaces.join(', ')}\n` : 'nothing was attached\n');
     return 0;

@@ -13,7 +13,7 @@ import {
   queryXdp,
   RingReader,
 } from '../dataplane/addon.js';
-import { type Attachment, attach, detachAll, detachAllBut } from '../dataplane/attach.js';
+import { type Attachment, attach, detachAll, detachAllBut, linkPin } from '../dataplane/attach.js';
 import { openTickClock, type TickClock } from '../dataplane/clock.js';
 import { Counters } from '../dataplane/counters.js';
 import { kernelName, type Pins, pinsOf } from '../dataplane/layout.js';
@@ -166,7 +166,7 @@ class Node implements DataPlaneNode {
 
   /** An instance that has the interface has the filter on it, too: handle and priority are the same for all. */
   #isSomebodyElses(name: string, ifindex: number): boolean {
-    return queryXdp(ifindex) !== null && !existsSync(`${this.#parts.pins.link}/${name}`);
+    return queryXdp(ifindex) !== null && !existsSync(linkPin(this.#parts.pins, name));
   }
 
   #keepProbe(name: string, ifindex: number): { mended: boolean; problem: string | null } {

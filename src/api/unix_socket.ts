@@ -12,13 +12,14 @@ export async function prepareSocket(path: string): Promise<void> {
   const there = await lstat(path).catch(() => null);
   if (there === null) return;
   if (!there.isSocket()) throw new UnavailableError(`${path} is there and no socket: remove it, or set listen.unix`);
-  if (await isAlive(path)) {
+  if (await hasListener(path)) {
     throw new UnavailableError(`another agent listens on ${path}: stop it, or set listen.unix to another path`);
   }
   await rm(path, { force: true });
 }
 
-function isAlive(path: string): Promise<boolean> {
+/** Does an agent answer there? */
+export function hasListener(path: string): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(path);
     socket.once('connect', () => {

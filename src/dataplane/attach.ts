@@ -11,9 +11,13 @@ export interface Attachment {
   readonly link: BpfLink;
 }
 
-/** A bpffs reserves dots: eth0.100 is pinned as eth0:100. */
-function pinName(interfaceName: string): string {
-  return interfaceName.replaceAll('.', ':');
+/** A bpffs reserves dots: eth0.100 is pinned as eth0:100, which is no name of an interface. */
+export function linkPin(pins: Pins, interfaceName: string): string {
+  return `${pins.link}/${interfaceName.replaceAll('.', ':')}`;
+}
+
+function interfaceOfPin(name: string): string {
+  return name.replaceAll(':', '.');
 }
 
 /**
@@ -26,14 +30,20 @@ export function attach(
   device: { name: string; ifindex: number },
   wanted: 'auto' | XdpMode,
 ): Attachment {
-  const path = `${pins.link}/${pinName(device.name)}`;
+  const path = linkPin(pins, device.name);
   const kept = existsSync(path) ? adopt(path, device.ifindex, wanted) : null;
   if (kept) {
     kept.link.update(program);
     return { interface: device.name, ifindex: device.ifindex, mode: kept.mode, fallbackReason: '', link: kept.link };
   }
   const { link, mode, fallbackReason } = attachNew(program, device, wanted);
-  link.pin(path);
+  try {
+    link.pin(path);
+  } catch (error) {
+    // Unpinned it would forward until this process ends, and be in the way of the next attempt.
+    link.close();
+    throw error;
+  }
   return { interface: device.name, ifindex: device.ifindex, mode, fallbackReason, link };
 }
 
@@ -89,8 +99,8 @@ export function detachAll(pins: Pins): string[] {
 
 /** Takes the program off where it is not wanted any more. Returns the interfaces; those that are gone are not told. */
 export function detachAllBut(pins: Pins, wanted: readonly string[]): string[] {
-  const pinned = existsSync(pins.link) ? readdirSync(pins.link) : [];
-  return pinned.filter((name) => !wanted.includes(name) && dropPin(`${pins.link}/${name}`));
+  const pinned = existsSync(pins.link) ? readdirSync(pins.link).map(interfaceOfPin) : [];
+  return pinned.filter((name) => !wanted.includes(name) && dropPin(linkPin(pins, name)));
 }
 
 /** A namespace or device that is deleted under a pinned link leaves a pin that holds nothing: false. */

@@ -18,8 +18,8 @@ test.before(async () => {
 test.after.always(() => cluster?.close());
 
 /** Of the pinned link: the attachment itself, and the program that it runs now. */
-function link(agent: Agent): { id: number; prog_id: number } {
-  return JSON.parse(`${execFileSync('bpftool', ['-j', 'link', 'show', 'pinned', `${agent.pins}/link/eth0`])}`);
+function link(agent: Agent, pin = 'eth0'): { id: number; prog_id: number } {
+  return JSON.parse(`${execFileSync('bpftool', ['-j', 'link', 'show', 'pinned', `${agent.pins}/link/${pin}`])}`);
 }
 
 async function xdpOn(agent: Agent, name = 'eth0'): Promise<number | null> {
@@ -143,28 +143,32 @@ test.serial('an interface that is missing is told, and attached when it appears'
   const { lab, agents } = cluster;
   const [agent] = agents;
   await agent.kill('SIGTERM');
-  const wider = new Agent(lab, 'lb1', { interfaces: ['eth0', 'late0'] });
+  const wider = new Agent(lab, 'lb1', { interfaces: ['eth0', 'late.0'] });
   await wider.start();
   const attachments = async () => (await wider.client.status.get({ summary: true })).node!.attachments;
-  t.like((await attachments())[1], { interface: 'late0', attached: false });
+  t.like((await attachments())[1], { interface: 'late.0', attached: false });
   const { problems } = await wider.client.status.get({ summary: true });
   t.deepEqual(problems, [
-    "interface late0 does not exist: it is attached when it appears; create it, or correct the agent's interfaces",
+    "interface late.0 does not exist: it is attached when it appears; create it, or correct the agent's interfaces",
   ]);
 
-  await lab.must('lb1', 'ip', 'link', 'add', 'late0', 'type', 'veth', 'peer', 'name', 'late1');
-  await until('late0 is attached', async () => (await attachments())[1]!.attached);
-  t.not(await xdpOn(wider, 'late0'), null);
-  t.regex(await lab.must('lb1', 'tc', 'filter', 'show', 'dev', 'late0', 'egress'), /direct-action/);
-  for (const end of ['late0', 'late1']) await lab.must('lb1', 'ip', 'link', 'set', end, 'up');
+  await lab.must('lb1', 'ip', 'link', 'add', 'late.0', 'type', 'veth', 'peer', 'name', 'late1');
+  await until('late.0 is attached', async () => (await attachments())[1]!.attached);
+  t.not(await xdpOn(wider, 'late.0'), null);
+  t.regex(await lab.must('lb1', 'tc', 'filter', 'show', 'dev', 'late.0', 'egress'), /direct-action/);
+  for (const end of ['late.0', 'late1']) await lab.must('lb1', 'ip', 'link', 'set', end, 'up');
   await until('nothing is wrong', async () => {
     return (await wider.client.status.get({ summary: true })).problems.length === 0;
   });
 
+  const before = link(wider, 'late:0');
+  await wider.kill('SIGKILL');
+  await wider.start();
+  t.is(link(wider, 'late:0').id, before.id, 'a name with a dot is found again');
   await wider.stop();
   await agent.start();
-  t.is(await xdpOn(agent, 'late0'), null, 'the next agent’s configuration names it no more');
-  t.false(existsSync(`${agent.pins}/link/late0`));
+  t.is(await xdpOn(agent, 'late.0'), null, 'the next agent’s configuration names it no more');
+  t.false(existsSync(`${agent.pins}/link/late:0`));
   await serves(t);
 });
 
@@ -208,6 +212,10 @@ test.serial('detach by CLI and by spillwayd removes every trace; the next start 
   await first.ended();
   t.deepEqual(await traces(first), nothing);
 
+  const refused = await second.run('--detach');
+  t.is(refused.code, 1, 'a running agent would attach again');
+  t.regex(refused.stderr, /an agent listens on .+: run spillway detach, or stop it first/);
+  t.deepEqual(await traces(second), all);
   await second.kill('SIGTERM');
   const byAgent = await second.run('--detach');
   t.like(byAgent, { code: 0, stdout: 'detached from eth0\n' });
