@@ -37,7 +37,7 @@ enum table_event {
 	TABLE_EVICTED_YOUNG = 4,
 	TABLE_EVICTED_OLD = 5, /* established, idle for more than half of its timeout */
 	TABLE_NOT_TRACKED = 6, /* no room: the flow is served by the scheduler alone */
-	TABLE_RESELECTED = 7,  /* its backend was down or gone */
+	TABLE_RESELECTED = 7,  /* chosen anew in its place: the backend was down, or the session over */
 	TABLE_EVENT_COUNT = 8,
 };
 
