@@ -20,6 +20,7 @@ import type { HealthState } from '../../../src/health/types.js';
 import type { NextHop } from '../../../src/netlink/types.js';
 import { history, type Step } from '../../support/arbitrary.js';
 import { desiredOf, resolved } from '../../support/desired.js';
+import { holds } from '../../support/holds.js';
 import { Machine } from '../../support/machine.js';
 
 const tickMs = 256;
@@ -129,7 +130,7 @@ function everyStep(
   numRuns = runs,
 ): void {
   t.timeout(110_000);
-  fc.assert(
+  holds(
     fc.property(history, (steps) => {
       const life = new Life();
       for (const step of steps) {
@@ -243,7 +244,7 @@ test('an agent that starts again on the tables in force finds nothing to do', (t
 test('with few tables handovers end early, and only when there are fewer than pools is a plan refused', (t) => {
   let ended = 0;
   let refused = 0;
-  fc.assert(
+  holds(
     fc.property(history, fc.integer({ min: 1, max: 10 }), (steps, tableCount) => {
       const life = new Life(tableCount);
       for (const step of steps) {
