@@ -1,5 +1,6 @@
 /** The life of a session, from the first packet to the last. Time stands still but where it passes. */
 import test from 'ava';
+import { desiredOf } from '../support/desired.js';
 import { openWeb, type Web, webDesired } from './web.js';
 
 const up = ['be1', 'be2', 'be3'];
@@ -220,6 +221,15 @@ test('sessions of a listener that is gone end within a second of its going, busy
   web.lb.passMs(1000);
   t.is(web.send({ to: 443 }), 'DROP');
   t.deepEqual(web.lb.reasons(), { DROP_NO_LISTENER: 1 });
+});
+
+test("a VIP that is taken away is the kernel's again within a second, whatever sessions it had", async (t) => {
+  const web = await openWeb(t);
+  web.establish({});
+  await web.set(desiredOf([], []));
+  t.is(web.send({ client: 2 }), 'PASS');
+  web.lb.passMs(1000);
+  t.is(web.send({}), 'PASS');
 });
 
 test('sessions of a stopped listener drop once they are purged', async (t) => {
