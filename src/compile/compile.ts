@@ -1,7 +1,15 @@
-import { type Service, ServiceFlags, SessionState } from '../abi/abi.generated.js';
+import { type Backend as BackendRow, type Service, ServiceFlags, SessionState } from '../abi/abi.generated.js';
 import type { Ip } from '../base/ip.js';
 import type { Desired, Listener } from '../config/desired.js';
-import type { Compiled, CompiledPool, CompiledService, CompileOptions, Dirty, Observed } from './compiled.js';
+import type {
+  Compiled,
+  CompiledBackend,
+  CompiledPool,
+  CompiledService,
+  CompileOptions,
+  Dirty,
+  Observed,
+} from './compiled.js';
 import { rememberedIdentity } from './identity.js';
 import type { IdLedger } from './ids.js';
 import { compilePool, type PoolSpec, specOf } from './pool.js';
@@ -62,13 +70,18 @@ export function compile(
       vips,
       services: new Map([...services].map(([id, service]) => [id, serviceRow(service, options.tickMs)])),
       pools: new Map([...pools.values()].map((pool): [number, PoolRow] => [pool.id, pool.row])),
-      backends: backends.as(({ row }) => row),
+      backends: backends.as(rowOf),
     },
     pools: [...pools.values()],
     services,
     backends,
     stoppedServices,
   };
+}
+
+/** Not a closure of compile(): its context would hold the result before, which holds the one before that, and so on. */
+function rowOf({ row }: CompiledBackend): BackendRow {
+  return row;
 }
 
 function addVip(vips: Map<string, VipRow>, row: VipRow): void {
