@@ -223,11 +223,24 @@ function decodeNeighbour(header: Header, body: Uint8Array, attributes: Attribute
     removed: header.type === RTM.DELNEIGH,
     ifindex: readI32(body, 4),
     address,
-    mac: mac?.length === 6 ? formatMac(mac) : null,
+    mac: mac?.length === 6 ? sharedMac(mac) : null,
     state: readU16(body, 8),
     flags: body[10] ?? 0,
     extendedFlags: u32Attribute(attributes, NDA.FLAGS_EXT) ?? 0,
   };
+}
+
+const MOST_SHARED = 4096;
+const macs = new Map<string, string>();
+
+/** Many neighbours may have few MACs, and each is kept in several places: one text each. */
+function sharedMac(bytes: Uint8Array): string {
+  const text = formatMac(bytes);
+  const known = macs.get(text);
+  if (known !== undefined) return known;
+  if (macs.size >= MOST_SHARED) macs.clear();
+  macs.set(text, text);
+  return text;
 }
 
 function familyFrom(number: number | undefined): Family | null {

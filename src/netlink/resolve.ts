@@ -7,8 +7,26 @@ import type { InterfaceState, NextHop } from './types.js';
 /** What the kernel answered about the way to one address. */
 export type RouteAnswer =
   | { readonly kind: 'pending' }
-  | { readonly kind: 'route'; readonly route: RouteMessage }
+  | { readonly kind: 'route'; readonly route: RouteFacts }
   | { readonly kind: 'refused'; readonly errno: number; readonly text: string | null };
+
+/** Of a route, what a next hop follows from. */
+export type RouteFacts = Pick<RouteMessage, 'type' | 'oif' | 'gateway' | 'preferredSource' | 'mtu'>;
+
+const MOST_SHARED = 4096;
+const shared = new Map<string, RouteAnswer>();
+
+/** The addresses behind one route, which may be all 50,000, share one answer. */
+export function routeAnswer({ type, oif, gateway, preferredSource, mtu }: RouteMessage): RouteAnswer {
+  const key = `${type}|${oif}|${gateway}|${preferredSource}|${mtu}`;
+  let answer = shared.get(key);
+  if (answer === undefined) {
+    if (shared.size >= MOST_SHARED) shared.clear();
+    answer = { kind: 'route', route: { type, oif, gateway, preferredSource, mtu } };
+    shared.set(key, answer);
+  }
+  return answer;
+}
 
 /** What is known of a neighbour that somebody wants. */
 export interface NeighbourView {
@@ -61,7 +79,7 @@ export function resolveNextHop(address: Ip, answer: RouteAnswer, around: Surroun
 }
 
 /** What stands in the way before any neighbour is asked; null: nothing. */
-function obstacle(address: Ip, route: RouteMessage, around: Surroundings): string | null {
+function obstacle(address: Ip, route: RouteFacts, around: Surroundings): string | null {
   const special = specialRoute(address, route.type);
   if (special !== null) return special;
   const link = route.oif === null ? null : around.link(route.oif);

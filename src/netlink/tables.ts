@@ -7,7 +7,7 @@ import { Links } from './links.js';
 import { type NeighbourKey, Neighbours } from './neighbours.js';
 import type { Clock, NetlinkConnection, NetlinkPort, Timer } from './port.js';
 import { type Outcome, type Request, Requests } from './requests.js';
-import { errnoName, type RouteAnswer } from './resolve.js';
+import { errnoName, type RouteAnswer, routeAnswer } from './resolve.js';
 
 export interface TablesOptions {
   readonly netlink: NetlinkPort;
@@ -201,7 +201,7 @@ function lookupRequest(address: Ip, onAnswer: (answer: RouteAnswer) => void): Re
     dump: false,
     encode: (sequence) => encodeRouteLookup(sequence, address),
     onMessage(message) {
-      if (message.kind === 'route') answer = { kind: 'route', route: message };
+      if (message.kind === 'route') answer = routeAnswer(message);
     },
     onEnd: (outcome) => onAnswer(answer ?? { kind: 'refused', ...outcome }),
   };

@@ -70,8 +70,8 @@ class Tracker implements NextHopTracker {
   readonly #clock: Clock;
   readonly #tables: Tables;
   readonly #tracked = new Map<Ip, Tracked>();
-  /** Who uses a kept neighbour: its change touches only them. */
-  readonly #users = new Map<NeighbourKey, Set<Ip>>();
+  /** Who uses a kept neighbour: its change touches only them. Mostly there is one, and a set for each is megabytes. */
+  readonly #users = new Map<NeighbourKey, Ip | Set<Ip>>();
   /** To be resolved anew at the next flush. */
   readonly #stale = new Set<Ip>();
   #interfacesChanged = false;
@@ -170,7 +170,9 @@ class Tracker implements NextHopTracker {
   }
 
   #onNeighbour(key: NeighbourKey): void {
-    for (const address of this.#users.get(key) ?? []) this.#stale.add(address);
+    const users = this.#users.get(key);
+    if (typeof users === 'string') this.#stale.add(users);
+    else for (const address of users ?? []) this.#stale.add(address);
     this.#flushSoon();
   }
 
@@ -247,15 +249,21 @@ class Tracker implements NextHopTracker {
     if (before === key) return;
     this.#tables.neighbours.keep(wanted.ifindex, wanted.address);
     tracked.neighbour = key;
-    const users = this.#users.get(key) ?? new Set();
-    this.#users.set(key, users.add(address));
+    this.#join(address, key);
     if (before !== null) this.#leave(address, before);
+  }
+
+  #join(address: Ip, key: NeighbourKey): void {
+    const users = this.#users.get(key);
+    if (users === undefined) this.#users.set(key, address);
+    else if (typeof users === 'string') this.#users.set(key, new Set([users, address]));
+    else users.add(address);
   }
 
   #leave(address: Ip, key: NeighbourKey): void {
     const users = this.#users.get(key);
-    users?.delete(address);
-    if (users?.size === 0) this.#users.delete(key);
+    if (typeof users === 'object') users.delete(address);
+    if (users === address || (typeof users === 'object' && users.size === 0)) this.#users.delete(key);
     const request = this.#tables.neighbours.drop(key);
     if (request) this.#tables.send([request]);
   }
