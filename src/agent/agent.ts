@@ -5,6 +5,7 @@ import type { AgentPort, DropSample, Status, Versioned, VersionInfo } from '../a
 import { type ApiServer, createServer } from '../api/server.js';
 import { prepareSocket } from '../api/unix_socket.js';
 import type { Logger } from '../base/log.js';
+import { keepHeapSmall } from '../base/memory.js';
 import type { Compiled } from '../compile/compiled.js';
 import { IdLedger } from '../compile/ids.js';
 import { describeOp } from '../compile/ops.js';
@@ -18,6 +19,7 @@ import { systemClock } from '../health/clock.js';
 import { createHealthEngine, type HealthEngine } from '../health/engine.js';
 import { HealthStore } from '../health/store.js';
 import { nodeTls } from '../health/tls.js';
+import type { CheckTarget } from '../health/types.js';
 import { createMetrics } from '../metrics/metrics.js';
 import { type MetricsServer, startMetricsServer } from '../metrics/server.js';
 import { createNextHopTracker } from '../netlink/tracker.js';
@@ -48,6 +50,7 @@ export interface RunningAgent {
 
 /** Brings up one node. What it finds in the kernel it takes over; packets flow all along. */
 export async function startAgent(config: AgentConfig, log: Logger): Promise<RunningAgent> {
+  keepHeapSmall();
   const startedAtMs = Date.now();
   const version = packageVersion();
   const objects = config.objectDirectory ?? fileURLToPath(new URL('../../bpf', import.meta.url));
@@ -108,14 +111,18 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
   });
 
   const metrics = createMetrics({ status: () => status(false) });
-  let checks: readonly unknown[] = [];
+  let checks: readonly (readonly CheckTarget[])[] = [];
   const onCompiled = (compiled: Compiled, { configuration }: { configuration: boolean }): void => {
     const now = compiled.pools.map((pool) => pool.checks);
     if (now.length !== checks.length || now.some((list, i) => list !== checks[i])) {
+      controller.observed.forget({ keys: goneKeys(checks, now) });
       checks = now;
       health.setTargets(now.flat());
     }
-    if (configuration) void sweeper.sweep().catch(() => {});
+    if (configuration) {
+      preparation?.forgetUnused();
+      void sweeper.soon().catch(() => {});
+    }
     notify();
   };
   const controller: Controller = new Controller({
@@ -131,7 +138,15 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
   });
   preparation = new NextHopPreparation(tracker, controller.observed);
   const { table, control, counters } = node;
-  const sweeper = new Sweeper({ table, controller, control, counters, ids, now: Date.now });
+  const sweeper = new Sweeper({
+    table,
+    controller,
+    control,
+    counters,
+    ids,
+    now: Date.now,
+    onError: (error) => log.error({ err: error }, 'numbers out of use could not be freed'),
+  });
 
   const samples = new Map<number, DropSample>();
   node.onEvents((records) => {
@@ -155,6 +170,9 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
   if (problem) startProblems.push(problem);
   const saved: Versioned | null = loaded.saved;
   const orphaned = !saved && node.adopted && have.services.size > 0;
+  preparation.adopt(have.backends.values(), {
+    onEnd: () => controller.recompute(),
+  });
   await controller.start(have, saved);
   const first = node.attachInterfaces(tracker.interfaces());
   for (const text of first.problems) log.error({}, text);
@@ -265,10 +283,23 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
   };
 }
 
+/** Keys of checks that are no more; lists that stayed the same object are not looked into. */
+function goneKeys(before: readonly (readonly CheckTarget[])[], now: readonly (readonly CheckTarget[])[]): string[] {
+  const [was, is] = [new Set(before), new Set(now)];
+  const fresh = new Set(now.filter((list) => !was.has(list)).flatMap((list) => list.map(({ key }) => key)));
+  const old = before.filter((list) => !is.has(list)).flatMap((list) => list.map(({ key }) => key));
+  return old.filter((key) => !fresh.has(key));
+}
+
 /** Numbers that sessions in the table know are kept: the kernel's rows say whose they are. */
 function adoptIds(config: AgentConfig, node: DataPlaneNode): IdLedger {
   const { services, backends, backendGroups } = config.limits;
-  const ids = new IdLedger({ services, backends, pools: backendGroups });
+  const room = node.control.limits;
+  const ids = new IdLedger({
+    services: Math.min(services, room.services),
+    backends: Math.min(backends, room.backends),
+    pools: Math.min(backendGroups, room.pools),
+  });
   const have = node.control.read();
   for (const [id, { identity }] of have.services) ids.services.adopt(identity, id);
   for (const [id, { identity }] of have.pools) ids.pools.adopt(identity, id);

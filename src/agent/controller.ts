@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { BackendFlags } from '../abi/abi.generated.js';
 import type { Applied, ConfigPort, Versioned } from '../api/port.js';
-import { ConflictError, UnavailableError } from '../base/errors.js';
+import { CapacityError, ConflictError, UnavailableError } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
 import { collectGarbageSoon } from '../base/memory.js';
 import { Mutex } from '../base/mutex.js';
@@ -12,7 +12,7 @@ import { describeOp, type TableOp } from '../compile/ops.js';
 import { plan } from '../compile/plan.js';
 import { emptyTables, type Tables } from '../compile/tables.js';
 import type { Desired } from '../config/desired.js';
-import type { Store } from '../config/store.js';
+import type { Saved, Store } from '../config/store.js';
 import { releaseFreeMemory } from '../dataplane/addon.js';
 import type { ControlTables } from '../dataplane/tables.js';
 import { ObservedState, settle } from './state.js';
@@ -30,6 +30,8 @@ export interface ControllerOptions {
   readonly onCompiled: (compiled: Compiled, change: { readonly configuration: boolean }) => void;
   readonly onApply?: (run: { readonly ok: boolean; readonly durationMs: number }) => void;
 }
+
+type Kept = Versioned & Saved;
 
 const MAX_STEPS = 1000;
 /** A change of so many steps leaves tens of megabytes behind. */
@@ -49,7 +51,10 @@ export class Controller implements ConfigPort {
   readonly #watchers = new Set<(now: Versioned) => void>();
   #versioned: Versioned = { desired: noConfiguration, version: 0, appliedAtMs: null };
   #compiled: Compiled | null = null;
+  #incoming: Compiled | null = null;
   #applied: Tables = emptyTables;
+  /** Traffic flows by tables whose configuration is lost: there is no state to go back to. */
+  #orphaned = false;
   #recomputeWanted = false;
   #closed = false;
 
@@ -59,6 +64,11 @@ export class Controller implements ConfigPort {
 
   get compiled(): Compiled | null {
     return this.#compiled;
+  }
+
+  /** Being written to the kernel: packets may meet it already. */
+  get incoming(): Compiled | null {
+    return this.#incoming;
   }
 
   /** As the kernel should hold them now. */
@@ -82,10 +92,8 @@ export class Controller implements ConfigPort {
 
   /** At start: what the kernel holds already, and the configuration kept on disk (null: leave the tables alone). */
   async start(have: Tables, saved: Versioned | null): Promise<void> {
-    this.#applied = have;
-    for (const [id, { flags }] of have.backends) {
-      if (flags & BackendFlags.BACKEND_RETIRED) this.retiring.backends.add(id);
-    }
+    this.#believe(have, []);
+    this.#orphaned = !saved && have.services.size > 0;
     if (!saved) return;
     this.#versioned = saved;
     await this.#options.prepare(saved.desired);
@@ -110,10 +118,13 @@ export class Controller implements ConfigPort {
         const ops = this.#preview(desired);
         return { version, changed: true, steps: ops.slice(0, MAX_STEPS).map(describeOp) };
       }
+      const next: Kept = { desired, version: version + 1, appliedAtMs: this.#options.now() };
       await this.#options.prepare(desired);
+      // A disk that refuses must not cost the traffic that flows.
+      if (this.#orphaned) await this.#options.store.save(next);
       const ops = await this.#bring(desired);
       const durationMs = performance.now() - startedMs;
-      await this.#keep({ desired, version: version + 1, appliedAtMs: this.#options.now() }, before);
+      await this.#keep(next, before);
       this.#options.onApply?.({ ok: true, durationMs });
       if (ops.length > LARGE_CHANGE) collectGarbageSoon(releaseFreeMemory);
       return { version: version + 1, changed: true, steps: ops.slice(0, MAX_STEPS).map(describeOp) };
@@ -121,19 +132,32 @@ export class Controller implements ConfigPort {
       if (!validateOnly) {
         this.#options.onApply?.({ ok: false, durationMs: performance.now() - startedMs });
         await this.#options.prepare(before);
+        await this.#goBack(before);
       }
       throw error;
     }
   }
 
-  /** What is not on disk is not in force: a disk that refuses takes the tables back to the state before. */
-  async #keep(next: Versioned, before: Desired): Promise<void> {
+  /** After a step that the kernel refused; of a state that was gone back to already there is nothing to do. */
+  async #goBack(before: Desired): Promise<void> {
+    if (this.#orphaned) return;
     try {
-      await this.#options.store.save({ desired: next.desired, version: next.version, appliedAtMs: next.appliedAtMs! });
+      await this.#bring(before);
+      this.#releaseUnused();
+    } catch (error) {
+      this.#options.log.error({ err: error }, 'the state before could not be restored; reconciliation tries again');
+    }
+  }
+
+  /** What is not on disk is not in force: a disk that refuses takes the tables back to the state before. */
+  async #keep(next: Kept, before: Desired): Promise<void> {
+    try {
+      if (!this.#orphaned) await this.#options.store.save(next);
     } catch (error) {
       await this.#bring(before);
       throw error;
     }
+    this.#orphaned = false;
     this.#versioned = next;
     this.#options.onCompiled(this.#compiled!, { configuration: true });
     for (const watcher of this.#watchers) watcher(next);
@@ -156,7 +180,13 @@ export class Controller implements ConfigPort {
   }
 
   #plan(compiled: Compiled): readonly TableOp[] {
-    const { tableCount, tick } = this.#options.control;
+    const { tableCount, tick, vipCapacity } = this.#options.control;
+    // New addresses come before old ones go: both have to fit.
+    const most = this.#applied.vips.size + compiled.tables.vips.size;
+    if (most > vipCapacity) {
+      const all = new Set([...this.#applied.vips.keys(), ...compiled.tables.vips.keys()]).size;
+      if (all > vipCapacity) throw new CapacityError('limits.vips', vipCapacity, all);
+    }
     return plan(this.#applied, compiled.tables, { tableCount, tick });
   }
 
@@ -173,17 +203,31 @@ export class Controller implements ConfigPort {
       this.#releaseUnused();
       throw error;
     }
+    this.#incoming = compiled;
     try {
       await this.#options.control.apply(ops, slicer());
     } catch (error) {
       this.observed.giveBack(dirty);
-      this.#applied = this.#options.control.read();
+      this.#believe(this.#options.control.read(), ops);
       throw new UnavailableError(`the kernel refused a step: ${(error as Error).message}`, { cause: error });
+    } finally {
+      this.#incoming = null;
     }
     this.#applied = settle(this.#applied, compiled, ops, this.#options.control);
     this.#compiled = compiled;
     this.#noteRetiring(ops);
     return ops;
+  }
+
+  /** What the kernel says, at start and after a plan that broke off: numbers that it took out of use included. */
+  #believe(kernel: Tables, ops: readonly TableOp[]): void {
+    this.#applied = kernel;
+    for (const [id, { flags }] of kernel.backends) {
+      if (flags & BackendFlags.BACKEND_RETIRED) this.retiring.backends.add(id);
+    }
+    for (const op of ops) {
+      if (op.op === 'clear-service' && !kernel.services.has(op.id)) this.retiring.services.add(op.id);
+    }
   }
 
   #noteRetiring(ops: readonly TableOp[]): void {
@@ -220,6 +264,8 @@ export class Controller implements ConfigPort {
   async reconcile(suspect: ReadonlySet<number>): Promise<readonly TableOp[]> {
     const compiled = this.#compiled;
     if (!compiled) return [];
+    // What a recompute could not apply waits there.
+    if (this.observed.hasDirty) this.recompute();
     const { control } = this.#options;
     const kernel = control.read();
     const pools = new Map(kernel.pools);
@@ -233,7 +279,12 @@ export class Controller implements ConfigPort {
     if (!ops.some(({ op }) => op === 'write-filter') && !control.filterMatches(addresses)) {
       ops.unshift({ op: 'write-filter', addresses });
     }
-    await control.apply(ops, slicer());
+    try {
+      await control.apply(ops, slicer());
+    } catch (error) {
+      this.#believe(control.read(), ops);
+      throw error;
+    }
     this.#applied = settle(have, compiled, ops, control);
     this.#noteRetiring(ops);
     return ops;

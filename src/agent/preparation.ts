@@ -1,4 +1,5 @@
-import type { Ip } from '../base/ip.js';
+import { BackendFlags, type Backend as BackendRow } from '../abi/abi.generated.js';
+import { bytesToIp, formatMac, type Ip } from '../base/ip.js';
 import type { BackendGroup, Desired } from '../config/desired.js';
 import type { NextHopTracker } from '../netlink/tracker.js';
 import type { NextHop } from '../netlink/types.js';
@@ -6,6 +7,8 @@ import type { ObservedState } from './state.js';
 
 /** Routes are known after some milliseconds; neighbours that do not answer are not waited for. */
 const SETTLE_MS = 3000;
+/** As long as a neighbour that falls silent keeps its MAC. */
+const ADOPTED_MS = 30_000;
 
 /**
  * Keeps the tracker's addresses those of the desired state, and its answers in the observed state, so that a
@@ -14,11 +17,38 @@ const SETTLE_MS = 3000;
 export class NextHopPreparation {
   #groups = new Map<string, BackendGroup>();
   readonly #held = new Map<Ip, NextHop>();
+  readonly #adopted = new Map<Ip, NextHop>();
+  #wanted: ReadonlySet<Ip> = new Set();
 
   constructor(
     private readonly tracker: NextHopTracker,
     private readonly observed: ObservedState,
   ) {}
+
+  /**
+   * Next hops by which the data plane forwards already: to a restarted agent they stand until the kernel knows better,
+   * for a neighbour that is slow to answer is no reason to take traffic from its backend.
+   */
+  adopt(rows: Iterable<BackendRow>, { onEnd }: { onEnd: () => void }): void {
+    for (const { flags, nextHop, address, source, mtu } of rows) {
+      if (!(flags & BackendFlags.BACKEND_UP)) continue;
+      const via = bytesToIp(address);
+      this.#adopted.set(via, {
+        state: 'resolved',
+        mac: formatMac(nextHop),
+        ifindex: 0,
+        mtu,
+        source: bytesToIp(source),
+        via,
+      });
+    }
+    if (this.#adopted.size === 0) return;
+    const end = (): void => {
+      this.#adopted.clear();
+      if (this.take([...this.#held.keys()])) onEnd();
+    };
+    setTimeout(end, ADOPTED_MS).unref();
+  }
 
   async prepare(desired: Desired): Promise<void> {
     if (!this.#sameAddresses(desired)) {
@@ -28,8 +58,16 @@ export class NextHopPreparation {
       this.tracker.setAddresses([...addresses]);
       await withDeadline(this.tracker.settled(), SETTLE_MS);
       this.take(addresses);
+      this.#wanted = addresses;
     }
     this.#groups = new Map(desired.backendGroups.map((group) => [group.name, group]));
+  }
+
+  /** Once a configuration is in force: until then the one before may have to come back. */
+  forgetUnused(): void {
+    const unused = [...this.#held.keys()].filter((address) => !this.#wanted.has(address));
+    for (const address of unused) this.#held.delete(address);
+    this.observed.forget({ addresses: unused });
   }
 
   #sameAddresses({ backendGroups }: Desired): boolean {
@@ -50,13 +88,19 @@ export class NextHopPreparation {
   take(addresses: Iterable<Ip>): boolean {
     let changed = false;
     for (const address of addresses) {
-      const hop = this.tracker.get(address);
+      const hop = this.#hopOf(address);
       if (sameHop(this.#held.get(address), hop)) continue;
       this.#held.set(address, hop);
       this.observed.setNextHop(address, hop);
       changed = true;
     }
     return changed;
+  }
+
+  #hopOf(address: Ip): NextHop {
+    const hop = this.tracker.get(address);
+    if (hop.state === 'resolved') this.#adopted.delete(address);
+    return this.#adopted.get(address) ?? hop;
   }
 }
 

@@ -28,10 +28,15 @@ export class ObservedState {
     this.#addresses.add(address);
   }
 
-  /** Forgets what no configuration names any more. */
-  retain(keys: ReadonlySet<string>, addresses: ReadonlySet<Ip>): void {
-    for (const key of this.#health.keys()) if (!keys.has(key)) this.#health.delete(key);
-    for (const address of this.#nextHops.keys()) if (!addresses.has(address)) this.#nextHops.delete(address);
+  /** Of what no configuration names any more: should it come back, it is not what it was. */
+  forget({ keys = [], addresses = [] }: { keys?: Iterable<string>; addresses?: Iterable<Ip> }): void {
+    for (const key of keys) this.#health.delete(key);
+    for (const address of addresses) this.#nextHops.delete(address);
+  }
+
+  /** Is there anything that no compile has seen? */
+  get hasDirty(): boolean {
+    return this.#healthKeys.size > 0 || this.#addresses.size > 0;
   }
 
   /** What changed since the last call. */

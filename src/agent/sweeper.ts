@@ -22,6 +22,8 @@ export interface SweeperOptions {
   readonly counters: Counters;
   readonly ids: IdLedger;
   readonly now: () => number;
+  /** Numbers could not be freed: the next sweep tries again. */
+  readonly onError: (error: unknown) => void;
 }
 
 /**
@@ -33,6 +35,7 @@ export class Sweeper {
   readonly #options: SweeperOptions;
   readonly #mutex = new Mutex();
   #unfinished: ReadonlySet<number> = new Set();
+  #soon: Promise<SweepResult> | null = null;
 
   constructor(options: SweeperOptions) {
     this.#options = options;
@@ -41,6 +44,15 @@ export class Sweeper {
   /** One at a time: a call during a sweep waits for it, then makes another. */
   sweep(purge: { backends?: Uint8Array; services?: Uint8Array } = {}): Promise<SweepResult> {
     return this.#mutex.run(() => this.#sweep(purge));
+  }
+
+  /** As sweep; calls while one waits for its turn share it, for configurations may come faster than sweeps end. */
+  soon(): Promise<SweepResult> {
+    this.#soon ??= this.#mutex.run(() => {
+      this.#soon = null;
+      return this.#sweep({});
+    });
+    return this.#soon;
   }
 
   async #sweep(purge: { backends?: Uint8Array; services?: Uint8Array }): Promise<SweepResult> {
@@ -55,16 +67,18 @@ export class Sweeper {
     this.counts = { atMs: this.#options.now(), ...result };
     this.#clearUnfinished(result);
     // Not awaited: a long apply must not hold up the counts.
-    void controller.exclusively(async () => this.#release(result, retiredBefore, clearedBefore));
+    controller
+      .exclusively(async () => this.#release(result, retiredBefore, clearedBefore))
+      .catch(this.#options.onError);
     return result;
   }
 
   /** Ticks by [service * 4 + state]; 0 clears. Before the first configuration nothing is known: nothing expires. */
   #timeouts(): Uint16Array {
     const timeouts = new Uint16Array(65536 * 4);
-    const { compiled, applied } = this.#options.controller;
+    const { compiled, incoming, applied } = this.#options.controller;
     const services = compiled ? compiled.tables.services : applied.services;
-    for (const [id, { timeoutTicks }] of services) {
+    for (const [id, { timeoutTicks }] of [...services, ...(incoming?.tables.services ?? [])]) {
       if (compiled?.stoppedServices.has(id)) continue;
       for (const state of [
         SessionState.SESSION_YOUNG,
@@ -95,7 +109,7 @@ export class Sweeper {
       counters.resetBackend(id);
       retiring.backends.delete(id);
     }
-    const freeServices = new Set(cleared.filter((id) => retiring.services.has(id)));
+    const freeServices = new Set(cleared.filter((id) => result.byService[id] === 0 && retiring.services.has(id)));
     for (const id of freeServices) {
       counters.resetService(id);
       retiring.services.delete(id);

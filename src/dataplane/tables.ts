@@ -113,6 +113,21 @@ export class ControlTables {
     return this.clock.now32();
   }
 
+  /** Rows of `vips`: addresses, and listeners at each. */
+  get vipCapacity(): number {
+    return this.maps.vips.info.maxEntries;
+  }
+
+  /** Highest numbers that the maps have room for: those of the agent that made them. */
+  get limits(): { services: number; backends: number; pools: number } {
+    const { services, backends, pools } = this.maps;
+    return {
+      services: services.info.maxEntries - 1,
+      backends: backends.info.maxEntries - 1,
+      pools: pools.info.maxEntries - 1,
+    };
+  }
+
   get tableCount(): number {
     return this.maps.maglev.info.maxEntries;
   }
