@@ -386,6 +386,7 @@ export interface BackendStatus {
   reason: string;
   since: Timestamp | null;
   lastCheckDuration: Duration | null;
+  /** Of all listeners that share this backend: those of one group with the same health check. */
   traffic: Traffic | null;
   /** Latest first, at most 16. */
   history: HealthChange[];
