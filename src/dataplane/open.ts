@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import * as abi from '../abi/abi.generated.js';
 import { UnavailableError } from '../base/errors.js';
 import { type BpfMap, BpfObject, type BpfProgram, isBpffs, mountBpffs, possibleCpus } from './addon.js';
@@ -66,6 +66,7 @@ export function openMaps(options: OpenOptions): OpenedMaps {
   const pinned = openPinnedMaps(pins);
   const adopted = pinned.size === mapNames.length;
   if (pinned.size > 0 && !adopted) {
+    refuseIfAttached(pins, pinned);
     /* A start that was cut short: nothing was attached yet, or the detach was. */
     for (const [name, map] of pinned) {
       map.close();
@@ -87,6 +88,17 @@ export function openMaps(options: OpenOptions): OpenedMaps {
   object.close();
   for (const map of pinned.values()) map.close();
   return { maps, program, adopted, differences: adopted ? sizeDifferences(sizes, wanted) : [] };
+}
+
+/** A program that is attached works on these maps: to begin anew would cost every session. */
+function refuseIfAttached(pins: Pins, present: ReadonlyMap<MapName, BpfMap>): void {
+  const attached = readdirSync(pins.link);
+  if (attached.length === 0) return;
+  const missing = mapNames.filter((name) => !present.has(name)).map((name) => `${pins.map}/${name}`);
+  throw new LayoutError(
+    `${missing.join(', ')} is missing, but the program is attached (${attached.join(', ')}): run the agent that made ` +
+      'the maps, or detach it (spillwayd --detach: traffic to its VIPs stops) and start again.',
+  );
 }
 
 function load(options: OpenOptions, sizes: Record<MapName, number>, adopted: boolean): BpfObject {

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import test, { type ExecutionContext } from 'ava';
 import { Agent } from '../support/lab/agent.js';
 import { Cluster, echoPort } from '../support/lab/cluster.js';
@@ -195,6 +195,19 @@ test.serial(
     t.false(existsSync(pin));
   },
 );
+
+test.serial('a missing map under an attached program is told, and costs no session', async (t) => {
+  const [agent] = cluster.agents;
+  await agent.kill('SIGKILL');
+  renameSync(`${agent.pins}/map/details`, `${agent.pins}/map/elsewhere`);
+  const { code, stderr } = await agent.run();
+  t.is(code, 1);
+  t.regex(stderr, /map\/details is missing, but the program is attached \(eth0\): run the agent that made the maps/);
+  await serves(t);
+  renameSync(`${agent.pins}/map/elsewhere`, `${agent.pins}/map/details`);
+  await agent.start();
+  await serves(t);
+});
 
 test.serial('detach by CLI and by spillwayd removes every trace; the next start serves again', async (t) => {
   const [first, second] = cluster.agents;
