@@ -3,7 +3,7 @@ import { rmSync } from 'node:fs';
 import { buildDriver } from './driver.js';
 import { BenchAgent } from './scale/agent.js';
 import { Bed } from './scale/bed.js';
-import { measureApply, measureMemory, measureWeightChanges } from './scale/configuration.js';
+import { measureApply, measureWeightChanges } from './scale/configuration.js';
 import { type Figure, hostOf, type Report, renderReport } from './scale/figures.js';
 import { type Options, parseOptions } from './scale/options.js';
 import { measureRestart } from './scale/restart.js';
@@ -22,7 +22,6 @@ async function measure(options: Options, agent: BenchAgent): Promise<Figure[]> {
   };
   await agent.start();
   add('configuration applied', await measureApply(agent, options));
-  add('memory measured', await measureMemory(agent));
   add('weights changed', await measureWeightChanges(agent, options));
   add('sessions established', await establish(agent, options));
   add('commands and scrapes timed', await measureAnswers(agent, options));

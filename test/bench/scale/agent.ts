@@ -12,7 +12,7 @@ const CLI = join(ROOT, 'dist', 'src', 'cli', 'main.js');
 export const METRICS_URL = 'http://127.0.0.1:9155/metrics';
 const START_MS = 120_000;
 
-/** Resident memory of the agent in bytes: the mapped session table is in `all`, not in `own`. */
+/** Resident memory in bytes. `all` (VmRSS) has in it what is mapped: the session table, which lies in the kernel anyway, and code. */
 export interface Resident {
   readonly all: number;
   readonly own: number;

@@ -51,8 +51,8 @@ export async function measureAnswers(agent: BenchAgent, { sessions, listeners, b
     figure('spillway status --json', json.seconds, 's', ANSWER_LIMIT_S),
     figure('metrics scrape', scrape.seconds, 's', ANSWER_LIMIT_S),
     figure('spillway sessions --json, all', all.seconds, 's'),
-    figure('agent resident with the sessions', resident.all / 1e6, 'MB'),
-    figure('of that without the mapped table', resident.own / 1e6, 'MB'),
+    figure('agent resident after listing all sessions', resident.all / 1e6, 'MB'),
+    figure('  of that without the mapped session table', resident.own / 1e6, 'MB'),
   ];
 }
 
