@@ -56,7 +56,8 @@ export class Reconciler {
     if (this.#closed) return { repairs: 0, ops: [] };
     const startedMs = performance.now();
     try {
-      const result = await this.#options.controller.exclusively(() => this.#reconcile(everything));
+      const suspects = await this.#suspectPools(everything);
+      const result = await this.#options.controller.exclusively(() => this.#reconcile(suspects));
       this.#finish(result.repairs === 0 ? 'clean' : 'repaired', startedMs, result.repairs, '');
       return result;
     } catch (error) {
@@ -67,29 +68,38 @@ export class Reconciler {
     }
   }
 
-  async #reconcile(everything: boolean): Promise<{ repairs: number; ops: readonly TableOp[] }> {
+  async #reconcile(suspects: readonly number[]): Promise<{ repairs: number; ops: readonly TableOp[] }> {
     const { node, tracker, controller, log } = this.#options;
     if (this.#closed) return { repairs: 0, ops: [] };
     const attached = node.attachInterfaces(tracker.interfaces());
     this.#problems = attached.problems;
-    const ops = await controller.reconcile(this.#suspectPools(everything));
+    const ops = await controller.reconcile(new Set(suspects.filter((pool) => this.#isSuspect(pool))));
     if (ops.length > 0) log.warn({ repairs: ops.length }, 'the kernel differed from what should be: repaired');
     if (attached.mended > 0) log.warn({ interfaces: attached.mended }, 'attached again');
     return { repairs: ops.length + attached.mended, ops };
   }
 
-  /** Pools whose Maglev table does not hold what its members give. */
-  #suspectPools(everything: boolean): Set<number> {
-    const { controller, node } = this.#options;
-    const pools = [...controller.applied.pools];
-    const suspects = new Set<number>();
+  /**
+   * Pools whose Maglev table seems not to hold what its members give. A table takes milliseconds, so this does not keep
+   * changes waiting, and a change may be what it sees: whoever repairs looks again, alone with the tables.
+   */
+  async #suspectPools(everything: boolean): Promise<readonly number[]> {
+    const pools = [...this.#options.controller.applied.pools.keys()];
+    const suspects: number[] = [];
     const count = everything ? pools.length : Math.min(TABLES_PER_RUN, pools.length);
-    for (let i = 0; i < count; i++) {
-      const [id, { placed, members }] = pools[(this.#nextPool + i) % pools.length]!;
-      if (placed && !node.control.tableMatches(placed.table, members)) suspects.add(id);
+    for (let i = 0; i < count && !this.#closed; i++) {
+      const pool = pools[(this.#nextPool + i) % pools.length]!;
+      if (this.#isSuspect(pool)) suspects.push(pool);
+      await new Promise((resolve) => setImmediate(resolve));
     }
     this.#nextPool = pools.length > 0 ? (this.#nextPool + count) % pools.length : 0;
     return suspects;
+  }
+
+  #isSuspect(pool: number): boolean {
+    const { controller, node } = this.#options;
+    const row = controller.applied.pools.get(pool);
+    return row?.placed ? !node.control.tableMatches(row.placed.table, row.members) : false;
   }
 
   #finish(result: ReconcileRun['result'], startedMs: number, repairs: number, lastError: string): void {
