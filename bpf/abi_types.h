@@ -38,7 +38,7 @@ struct vip_value {
 enum service_flags {
 	SERVICE_IN_USE = 1,
 	SERVICE_SOURCE_HASH = 2, /* scheduler SCH: Maglev over the client's address alone */
-	SERVICE_STOPPED = 4,	 /* new and known flows are dropped with a reason */
+	SERVICE_STOPPED = 4,	 /* new flows are dropped; known ones once their sessions are cleared */
 };
 
 /* Index of session timeouts, and the state of a session. */

@@ -159,7 +159,8 @@ __noinline int move_out(__u32 from_index, __u32 to_bucket)
 		__sync_lock_test_and_set(&to->value, value);
 		if (__sync_val_compare_and_swap(&from->value, value, 0) == value)
 			return 1;
-		/* It changed under us: it stays where it was. A copy that has changed, too, is in other hands by now. */
+		/* It changed under us: it stays where it was. A copy that has changed, too, is in other hands by now.
+		 */
 		if (__sync_val_compare_and_swap(&to->value, value, 0) == value)
 			ONCE(to->tag) = 0;
 		return 0;

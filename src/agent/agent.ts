@@ -173,6 +173,7 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
   preparation.adopt(have.backends.values(), {
     onEnd: () => controller.recompute(),
   });
+  await sweeper.reserveNamed(have.services);
   await controller.start(have, saved);
   const first = node.attachInterfaces(tracker.interfaces());
   for (const text of first.problems) log.error({}, text);

@@ -97,8 +97,18 @@ export class Controller implements ConfigPort {
     if (!saved) return;
     this.#versioned = saved;
     await this.#options.prepare(saved.desired);
+    if (this.observed.now.health.size === 0) this.#rememberHealth(saved.desired, have);
     await this.#mutex.run(() => this.#bring(saved.desired));
     this.#options.onCompiled(this.#compiled!, { configuration: true });
+  }
+
+  /** Without the file of health records, the rows in the kernel say what checks last found. */
+  #rememberHealth(desired: Desired, have: Tables): void {
+    for (const { checkKey, id, row } of this.#compile(desired, this.observed.takeDirty()).backends.values()) {
+      const held = have.backends.get(id);
+      if (held?.identity !== row.identity || !(held.flags & BackendFlags.BACKEND_CHECKED)) continue;
+      this.observed.setHealth(checkKey, held.flags & BackendFlags.BACKEND_HEALTHY ? 'healthy' : 'unhealthy');
+    }
   }
 
   apply(desired: Desired, options: { expectedVersion: number | null; validateOnly: boolean }): Promise<Applied> {

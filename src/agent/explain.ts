@@ -1,4 +1,4 @@
-import { BackendFlags } from '../abi/abi.generated.js';
+import { BackendFlags, type Pool } from '../abi/abi.generated.js';
 import type { Explanation, Flow, Session } from '../api/port.js';
 import { familyOf, ipToBytes } from '../base/ip.js';
 import { protocolNumber } from '../compile/compile.js';
@@ -73,7 +73,10 @@ export function explainFlow(
   steps.push(`listener ${who.loadBalancer}/${who.listener} takes ${flow.protocol} port ${flow.vipPort} of ${flow.vip}`);
   const tag = flowTag(addresses, sources.flowKey());
   const entry = table.find(tag);
-  if (entry) {
+  const limit = (entry && applied.services.get(entry.service)?.timeoutTicks[entry.state]) ?? 0;
+  if (entry && entry.idleTicks > limit) {
+    steps.push('its session has expired and is about to be cleared: the flow selects anew');
+  } else if (entry) {
     const backend = compiled!.backends.get(entry.backend);
     const session = toSession(entry);
     if (backend?.up) {
@@ -101,6 +104,12 @@ function destination({ backend, nextHopMac, group }: CompiledBackend): Partial<E
   return { backend: backend.name, backendAddress: backend.address, nextHopMac, backendGroup: group };
 }
 
+/** What the table before the last swap says, while connections that began by it may still lack a session. */
+function handedOver(control: ControlTables, placed: Pool, slot: number): number | null {
+  const open = placed.previousTable !== placed.table && ((placed.handoverUntil - control.tick) | 0) >= 0;
+  return open ? control.readTable(placed.previousTable)[slot]! : null;
+}
+
 function selected(
   { controller, control, flowKey }: ExplainSources,
   { service, addresses, tag }: { service: CompiledService; addresses: FlowAddresses; tag: bigint },
@@ -110,11 +119,19 @@ function selected(
   const { pool, listener } = service;
   const slot = maglevSlotOf(listener.scheduler === 'SCH' ? sourceTag(addresses, flowKey()) : tag);
   const placed = control.poolRow(pool.id);
-  const id = placed ? control.readTable(placed.table)[slot]! : 0;
+  const now = placed ? control.readTable(placed.table)[slot]! : 0;
+  const before = placed && addresses.protocol === protocolNumber.tcp ? handedOver(control, placed, slot) : null;
+  const kept = before !== null && before !== now && controller.compiled?.backends.get(before)?.up ? before : null;
+  const id = kept ?? now;
   const by = { chosenBy: 'maglev' as const, maglevSlot: slot };
   steps.push(
     `${listener.scheduler} hashes ${listener.scheduler === 'SCH' ? "the client's address" : 'addresses and ports'} to slot ${slot} of group ${pool.group.name}`,
   );
+  if (kept !== null) {
+    steps.push(
+      'the table has just been replaced: a connection without a session began before, and goes by the one before',
+    );
+  }
   if (pool.failingOpen) steps.push('all its backends are unhealthy: the listener fails open');
   if (id === 0) {
     steps.push('no backend of the group can take traffic');

@@ -1,11 +1,14 @@
 import { SessionState } from '../abi/abi.generated.js';
 import { Mutex } from '../base/mutex.js';
 import type { IdLedger } from '../compile/ids.js';
+import type { Tables } from '../compile/tables.js';
 import type { SweepResult } from '../dataplane/addon.js';
 import type { Counters } from '../dataplane/counters.js';
 import type { SessionTable } from '../dataplane/session-table.js';
 import type { ControlTables } from '../dataplane/tables.js';
 import type { Controller } from './controller.js';
+
+const ABANDONED_MS = 1000;
 
 /** Sessions as of the last sweep. */
 export interface SessionCounts {
@@ -34,7 +37,8 @@ export class Sweeper {
   counts: SessionCounts | null = null;
   readonly #options: SweeperOptions;
   readonly #mutex = new Mutex();
-  #unfinished: ReadonlySet<number> = new Set();
+  /** Slots seen unfinished, and when first. */
+  #unfinished: ReadonlyMap<number, number> = new Map();
   #soon: Promise<SweepResult> | null = null;
 
   constructor(options: SweeperOptions) {
@@ -91,11 +95,25 @@ export class Sweeper {
     return timeouts;
   }
 
-  /** Claimed but never filled in two sweeps running: left by a program that was cut short. */
+  /** At start: numbers of listeners that are gone, but that sessions still name, wait until the sweep has cleared these. */
+  async reserveNamed(rows: Tables['services']): Promise<void> {
+    const { table, ids, controller } = this.#options;
+    const { byService } = await table.sweep({ timeouts: new Uint16Array(65536 * 4).fill(0xffff) });
+    byService.forEach((sessions, id) => {
+      if (sessions === 0 || rows.has(id)) return;
+      ids.services.reserve(id);
+      controller.retiring.services.add(id);
+    });
+  }
+
+  /** Claimed and not filled for so long: left by a program that was cut short. */
   #clearUnfinished({ unfinished }: SweepResult): void {
-    const { table } = this.#options;
-    for (const slot of unfinished) if (this.#unfinished.has(slot)) table.clearUnfinished(slot);
-    this.#unfinished = new Set(unfinished);
+    const { table, now } = this.#options;
+    const first = new Map(Array.from(unfinished, (slot) => [slot, this.#unfinished.get(slot) ?? now()] as const));
+    for (const [slot, sinceMs] of first) {
+      if (now() - sinceMs >= ABANDONED_MS && table.clearUnfinished(slot)) first.delete(slot);
+    }
+    this.#unfinished = first;
   }
 
   #release(result: SweepResult, retired: readonly number[], cleared: readonly number[]): void {

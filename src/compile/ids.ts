@@ -40,6 +40,11 @@ export class IdSpace {
     this.#used.add(id);
   }
 
+  /** Keeps a number whose owner is not known from being given out; release with the same (negative) identity. */
+  reserve(id: number): void {
+    if (!this.#used.has(id)) this.adopt(-BigInt(id), id);
+  }
+
   release(identity: bigint): void {
     const id = this.#byIdentity.get(identity);
     if (id === undefined) return;

@@ -28,7 +28,9 @@ export class FillAhead {
     while (this.#started.size < AHEAD) {
       const next = this.#waiting.pop();
       if (!next) break;
-      this.#started.set(next.step, fillTable(next.members));
+      const table = fillTable(next.members);
+      table.catch(() => {}); // told by take(); never taken when a step before it fails
+      this.#started.set(next.step, table);
     }
     const table = this.#started.get(step);
     if (!table) throw new Error(`step ${step} fills no table`);

@@ -199,7 +199,7 @@ export class ControlTables {
       case 'fill-table':
         throw new Error('filled by apply');
       case 'swap-table':
-        this.#pools.write([[op.pool, placedPool(op, this.#handoverEnd())]]);
+        this.#swapTable(op);
         break;
       case 'end-handover': {
         const now = this.#pools.read().get(op.pool);
@@ -222,6 +222,16 @@ export class ControlTables {
         this.maps.vips.delete(vipKeyBytes(op.row));
         break;
     }
+  }
+
+  /** The end of the handover first: a row is written word by word, and `table` is what makes the rest count. */
+  #swapTable(op: Extract<TableOp, { op: 'swap-table' }>): void {
+    const row = placedPool(op, this.#handoverEnd());
+    const before = this.poolRow(op.pool);
+    if (before && before.identity === op.identity) {
+      this.#pools.write([[op.pool, { ...before, previousTable: row.previousTable, handoverUntil: row.handoverUntil }]]);
+    }
+    this.#pools.write([[op.pool, row]]);
   }
 
   #handoverEnd(): number {

@@ -147,7 +147,10 @@ class Tracker implements NextHopTracker {
     const problems = [...this.#tables.problems()];
     for (const name of this.#tables.primed ? this.#options.interfaces : []) {
       const [link] = this.#tables.links.named([name]);
-      if (!link) problems.push(`interface ${name} does not exist: it is attached when it appears; create it, or correct the agent's interfaces`);
+      if (!link)
+        problems.push(
+          `interface ${name} does not exist: it is attached when it appears; create it, or correct the agent's interfaces`,
+        );
       else if (!link.up) problems.push(`interface ${name} is down: bring it up, and check its cable or peer`);
     }
     if (!this.#tables.neighbours.managed) {

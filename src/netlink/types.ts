@@ -13,7 +13,7 @@ export type NextHop =
       /** The gateway, or the address itself when it is on the link. */
       readonly via: Ip;
     }
-  | { readonly state: 'unresolved'; /** "no route", "no answer to ARP from 203.0.113.9" */ readonly reason: string };
+  | { readonly state: 'unresolved' /** "no route", "no answer to ARP from 203.0.113.9" */; readonly reason: string };
 
 export interface InterfaceState {
   readonly ifindex: number;
