@@ -1,19 +1,15 @@
-import { mkdirSync, readFileSync } from 'node:fs';
-import { release } from 'node:os';
+import { mkdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import type { AgentPort, DropSample, Status, Versioned, VersionInfo } from '../api/port.js';
-import { type ApiServer, createServer } from '../api/server.js';
+import type { AgentPort, DropSample, Status, Versioned } from '../api/port.js';
 import { prepareSocket } from '../api/unix_socket.js';
 import type { Logger } from '../base/log.js';
 import { keepHeapSmall } from '../base/memory.js';
 import type { Compiled } from '../compile/compiled.js';
-import { IdLedger } from '../compile/ids.js';
 import { describeOp } from '../compile/ops.js';
 import { addressOfCheck } from '../compile/pool.js';
 import { type AgentConfig, readClusterSecret } from '../config/agent.js';
 import { openStore } from '../config/store.js';
-import { libbpfVersion, NetlinkSocket, Prober } from '../dataplane/addon.js';
-import { layoutVersion } from '../dataplane/layout.js';
+import { NetlinkSocket, Prober } from '../dataplane/addon.js';
 import { parseDropSamples } from '../events/drop-samples.js';
 import { systemClock } from '../health/clock.js';
 import { createHealthEngine, type HealthEngine } from '../health/engine.js';
@@ -21,20 +17,20 @@ import { HealthStore } from '../health/store.js';
 import { nodeTls } from '../health/tls.js';
 import type { CheckTarget } from '../health/types.js';
 import { createMetrics } from '../metrics/metrics.js';
-import { type MetricsServer, startMetricsServer } from '../metrics/server.js';
 import { createNextHopTracker } from '../netlink/tracker.js';
+import { adoptIds } from './adopt-ids.js';
 import { Controller } from './controller.js';
-import { type DataPlaneNode, detachInstance, openNode } from './dataplane-node.js';
-import { restoreHealth } from './health-memory.js';
+import { detachInstance, openNode } from './dataplane-node.js';
+import { goneKeys, HealthSaver, restoreHealth } from './health-memory.js';
 import { NextHopPreparation } from './preparation.js';
 import { reasonWord } from './reasons.js';
 import { Reconciler } from './reconciler.js';
+import { listen, packageVersion, versionInfo } from './servers.js';
 import { createSessionPort } from './sessions.js';
 import { buildStatus } from './status.js';
 import { Sweeper } from './sweeper.js';
 
 const SWEEP_MS = 2000;
-const HEALTH_SAVE_MS = 200;
 const STOP_DEADLINE_MS = 3000;
 const withoutConfiguration =
   'no saved configuration: the data plane keeps what it holds until the next apply, and health is not checked';
@@ -82,15 +78,13 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
   const store = openStore(`${config.stateDirectory}/config.json`);
   const healthStore = new HealthStore(`${config.stateDirectory}/health.json`);
 
-  let saveTimer: NodeJS.Timeout | null = null;
-  const saveHealth = (): void => {
-    saveTimer ??= setTimeout(() => {
-      saveTimer = null;
-      healthStore.save(health.snapshot()).catch((error: unknown) => {
-        log.error({ err: error }, 'health could not be saved: after a restart backends are checked anew');
-      });
-    }, HEALTH_SAVE_MS);
-  };
+  const healthSaver = new HealthSaver(
+    healthStore,
+    () => health,
+    (error) => {
+      log.error({ err: error }, 'health could not be saved: after a restart backends are checked anew');
+    },
+  );
   const health: HealthEngine = createHealthEngine({
     prober: (onResults) => new Prober(onResults),
     tls: nodeTls(systemClock),
@@ -105,7 +99,7 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
       // It may have come back as another host: asked at once, its MAC is followed within the next checks.
       tracker.verify(changes.filter(({ to }) => to === 'unhealthy').map(({ key }) => addressOfCheck(key)));
       controller.recompute();
-      saveHealth();
+      healthSaver.soon();
       notify();
     },
   });
@@ -272,92 +266,11 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
       clearInterval(sweepTimer);
       reconciler!.close();
       health.close();
-      if (saveTimer) clearTimeout(saveTimer);
-      await healthStore
-        .save(health.snapshot())
-        .catch((error: unknown) => log.error({ err: error }, 'health could not be saved'));
+      await healthSaver.now();
       await controller.close();
       tracker.close({ release: detach });
       if (detach) detachInstance(config);
       node.close();
     },
-  };
-}
-
-/** Keys of checks that are no more; lists that stayed the same object are not looked into. */
-function goneKeys(before: readonly (readonly CheckTarget[])[], now: readonly (readonly CheckTarget[])[]): string[] {
-  const [was, is] = [new Set(before), new Set(now)];
-  const fresh = new Set(now.filter((list) => !was.has(list)).flatMap((list) => list.map(({ key }) => key)));
-  const old = before.filter((list) => !is.has(list)).flatMap((list) => list.map(({ key }) => key));
-  return old.filter((key) => !fresh.has(key));
-}
-
-/** Numbers that sessions in the table know are kept: the kernel's rows say whose they are. */
-function adoptIds(config: AgentConfig, node: DataPlaneNode): IdLedger {
-  const { services, backends, backendGroups } = config.limits;
-  const room = node.control.limits;
-  const ids = new IdLedger({
-    services: Math.min(services, room.services),
-    backends: Math.min(backends, room.backends),
-    pools: Math.min(backendGroups, room.pools),
-  });
-  const have = node.control.read();
-  for (const [id, { identity }] of have.services) ids.services.adopt(identity, id);
-  for (const [id, { identity }] of have.pools) ids.pools.adopt(identity, id);
-  for (const [id, { identity }] of have.backends) ids.backends.adopt(identity, id);
-  return ids;
-}
-
-async function listen(
-  config: AgentConfig,
-  parts: {
-    port: AgentPort;
-    metrics: ReturnType<typeof createMetrics>;
-    log: Logger;
-  },
-): Promise<{ api: ApiServer; metrics: MetricsServer | null }> {
-  const { port, metrics, log } = parts;
-  const api = await createServer({
-    agent: port,
-    listen: config.listen,
-    onCall: (report) => metrics.onGrpcCall(report),
-    onFault: (error) => log.error({ err: error }, 'a call failed by a fault of the agent'),
-  });
-  if (!config.metrics) return { api, metrics: null };
-  const notReady = (): readonly string[] => {
-    const { node } = port.status.get({ summary: true });
-    const missing = node.attachments
-      .filter(({ attached }) => !attached)
-      .map((one) => `not attached to ${one.interface}`);
-    return port.config.current().version === 0 ? [...missing, 'no configuration was applied yet'] : missing;
-  };
-  const server = await startMetricsServer({
-    host: config.metrics.host,
-    port: config.metrics.port,
-    scrape: () => metrics.scrape(),
-    notReady,
-    onError: (error) => log.error({ err: error }, 'a scrape failed'),
-  }).catch(async (error: unknown) => {
-    await api.stop({ deadlineMs: 0 });
-    throw error;
-  });
-  return { api, metrics: server };
-}
-
-function packageVersion(): string {
-  const text = readFileSync(new URL('../../../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(text) as { version: string }).version;
-}
-
-function versionInfo(version: string, { program }: DataPlaneNode): VersionInfo {
-  const { tag, verifiedInstructions } = program.info;
-  return {
-    version,
-    layoutVersion,
-    nodeVersion: process.version,
-    kernel: release(),
-    libbpf: libbpfVersion,
-    programTag: tag,
-    verifiedInstructions,
   };
 }

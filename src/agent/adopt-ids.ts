@@ -1,0 +1,19 @@
+import { IdLedger } from '../compile/ids.js';
+import type { AgentConfig } from '../config/agent.js';
+import type { DataPlaneNode } from './dataplane-node.js';
+
+/** Numbers that sessions in the table know are kept: the kernel's rows say whose they are. */
+export function adoptIds(config: AgentConfig, node: DataPlaneNode): IdLedger {
+  const { services, backends, backendGroups } = config.limits;
+  const room = node.control.limits;
+  const ids = new IdLedger({
+    services: Math.min(services, room.services),
+    backends: Math.min(backends, room.backends),
+    pools: Math.min(backendGroups, room.pools),
+  });
+  const have = node.control.read();
+  for (const [id, { identity }] of have.services) ids.services.adopt(identity, id);
+  for (const [id, { identity }] of have.pools) ids.pools.adopt(identity, id);
+  for (const [id, { identity }] of have.backends) ids.backends.adopt(identity, id);
+  return ids;
+}
