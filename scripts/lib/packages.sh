@@ -6,7 +6,7 @@ POLICY=/usr/sbin/policy-rc.d
 POLICY_MARK='# spillway scripts/setup: no service starts while it installs packages'
 
 # Services of these packages would take port 80 or 9090 of the host: they are only wanted for their binaries.
-UNWANTED_SERVICES=(nginx.service prometheus.service prometheus-node-exporter.service)
+UNWANTED_SERVICES=(prometheus.service prometheus-node-exporter.service)
 
 missing_packages() {
 	local -A installed=()
