@@ -83,9 +83,12 @@ void Courier::Notify()
 
 void Courier::CallJs(napi_env env, napi_value callback, void *self, void *)
 {
+	/* Without an environment the queue is being emptied, after Finalize: the courier may be gone. */
+	if (env == nullptr)
+		return;
 	Courier *courier = static_cast<Courier *>(self);
 	courier->notified_.store(false, std::memory_order_release);
-	if (env == nullptr || courier->stopped())
+	if (courier->stopped())
 		return;
 	courier->Deliver(env, Napi::Function(env, callback));
 }
