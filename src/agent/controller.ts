@@ -47,6 +47,9 @@ export const noConfiguration: Desired = { loadBalancers: [], backendGroups: [] }
 export class Controller implements ConfigPort {
   readonly observed = new ObservedState();
   readonly #options: ControllerOptions;
+  /** One configuration at a time; taken before `#mutex`, never while holding it. */
+  readonly #applying = new Mutex();
+  /** One at a time on the tables. */
   readonly #mutex = new Mutex();
   readonly #watchers = new Set<(now: Versioned) => void>();
   #versioned: Versioned = { desired: noConfiguration, version: 0, appliedAtMs: null };
@@ -112,7 +115,7 @@ export class Controller implements ConfigPort {
   }
 
   apply(desired: Desired, options: { expectedVersion: number | null; validateOnly: boolean }): Promise<Applied> {
-    return this.#mutex.run(() => this.#apply(desired, options));
+    return this.#applying.run(() => this.#apply(desired, options));
   }
 
   async #apply(
@@ -125,16 +128,20 @@ export class Controller implements ConfigPort {
     const startedMs = performance.now();
     try {
       if (validateOnly) {
-        const ops = this.#preview(desired);
+        const ops = await this.#mutex.run(async () => this.#preview(desired));
         return { version, changed: true, steps: ops.slice(0, MAX_STEPS).map(describeOp) };
       }
       const next: Kept = { desired, version: version + 1, appliedAtMs: this.#options.now() };
+      // Routes may take their time: changes of health go on meanwhile.
       await this.#options.prepare(desired);
-      // A disk that refuses must not cost the traffic that flows.
-      if (this.#orphaned) await this.#options.store.save(next);
-      const ops = await this.#bring(desired);
-      const durationMs = performance.now() - startedMs;
-      await this.#keep(next, before);
+      const { ops, durationMs } = await this.#mutex.run(async () => {
+        // A disk that refuses must not cost the traffic that flows.
+        if (this.#orphaned) await this.#options.store.save(next);
+        const done = await this.#bring(desired);
+        const inMapsMs = performance.now();
+        await this.#keep(next, before);
+        return { ops: done, durationMs: inMapsMs - startedMs };
+      });
       this.#options.onApply?.({ ok: true, durationMs });
       if (ops.length > LARGE_CHANGE) collectGarbageSoon(releaseFreeMemory);
       return { version: version + 1, changed: true, steps: ops.slice(0, MAX_STEPS).map(describeOp) };
@@ -142,7 +149,7 @@ export class Controller implements ConfigPort {
       if (!validateOnly) {
         this.#options.onApply?.({ ok: false, durationMs: performance.now() - startedMs });
         await this.#options.prepare(before);
-        await this.#goBack(before);
+        await this.#mutex.run(() => this.#goBack(before));
       }
       throw error;
     }
@@ -314,7 +321,7 @@ export class Controller implements ConfigPort {
 
   close(): Promise<void> {
     this.#closed = true;
-    return this.#mutex.run(async () => {});
+    return this.#applying.run(() => this.#mutex.run(async () => {}));
   }
 }
 
