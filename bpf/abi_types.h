@@ -151,10 +151,8 @@ struct settings {
 	__u64 macs[MAX_MACS];	      /* own addresses, bytes in memory order, upper 16 bits 0; 0 ends the list */
 	__u32 key[FINGERPRINT_WORDS]; /* cluster key: fingerprints and Maglev choices */
 	__u64 finish_key[2];
-	__u32 hz;	      /* jiffies per second */
-	__u32 tick_shift;     /* tick = jiffies >> tick_shift */
-	__u64 config_version; /* of the desired state applied last */
-	__u64 config_digest;
+	__u32 hz;	  /* jiffies per second */
+	__u32 tick_shift; /* tick = jiffies >> tick_shift */
 };
 
 /* One bit for each hash of a VIP address: what misses here is no VIP of ours. */

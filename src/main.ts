@@ -5,6 +5,7 @@ import { startAgent } from './agent/agent.js';
 import { detachInstance } from './agent/dataplane-node.js';
 import { hasListener } from './api/unix_socket.js';
 import { InvalidError } from './base/errors.js';
+import { prettyLine } from './base/pretty-log.js';
 import { type AgentConfig, loadAgentConfig } from './config/agent.js';
 
 const examples = `
@@ -52,7 +53,9 @@ async function main(argv: readonly string[]): Promise<number> {
 async function run(config: AgentConfig): Promise<number> {
   const log = pino(
     { level: config.log.level, base: { instance: config.instance } },
-    destination({ dest: 2, sync: true }),
+    config.log.pretty
+      ? { write: (line) => void process.stderr.write(prettyLine(line)) }
+      : destination({ dest: 2, sync: true }),
   );
   const agent = await startAgent(config, log);
   const signalled = new Promise<string>((resolve) => {

@@ -218,7 +218,7 @@ export function writeSessionDetail(view: DataView, at: number, value: SessionDet
   view.setUint8(at + 30, value.protocol);
 }
 
-export const settingsSize = 160;
+export const settingsSize = 144;
 export const settingsOffset = {
   layout: 0,
   nodeId: 4,
@@ -227,8 +227,6 @@ export const settingsOffset = {
   finishKey: 120,
   hz: 136,
   tickShift: 140,
-  configVersion: 144,
-  configDigest: 152,
 } as const;
 export interface Settings {
   readonly layout: number;
@@ -238,8 +236,6 @@ export interface Settings {
   readonly finishKey: readonly bigint[];
   readonly hz: number;
   readonly tickShift: number;
-  readonly configVersion: bigint;
-  readonly configDigest: bigint;
 }
 export function readSettings(view: DataView, at: number): Settings {
   return {
@@ -250,8 +246,6 @@ export function readSettings(view: DataView, at: number): Settings {
     finishKey: Array.from({ length: 2 }, (_, i) => view.getBigUint64(at + 120 + i * 8, true)),
     hz: view.getUint32(at + 136, true),
     tickShift: view.getUint32(at + 140, true),
-    configVersion: view.getBigUint64(at + 144, true),
-    configDigest: view.getBigUint64(at + 152, true),
   };
 }
 export function writeSettings(view: DataView, at: number, value: Settings): void {
@@ -262,8 +256,6 @@ export function writeSettings(view: DataView, at: number, value: Settings): void
   value.finishKey.forEach((item, i) => { view.setBigUint64(at + 120 + i * 8, item, true); });
   view.setUint32(at + 136, value.hz, true);
   view.setUint32(at + 140, value.tickShift, true);
-  view.setBigUint64(at + 144, value.configVersion, true);
-  view.setBigUint64(at + 152, value.configDigest, true);
 }
 
 export const vipFilterSize = 8192;

@@ -90,6 +90,7 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
     tls: nodeTls(systemClock),
     clock: systemClock,
     random: Math.random,
+    concurrency: config.healthChecks.concurrency,
     onCheck: (check) => metrics.onHealthCheck(check),
     onChanges: (changes) => {
       for (const change of changes) {

@@ -1,4 +1,3 @@
-import type { Protocol } from '../config/desired.js';
 import { toDuration, toTimestamp } from '../config/write.js';
 import type { Input } from './codec.js';
 import type * as message from './generated/messages.generated.js';
@@ -14,10 +13,6 @@ const healthStates = {
   unchecked: 'UNCHECKED',
 } as const;
 const sessionStates = { young: 'YOUNG', established: 'ESTABLISHED', closing: 'CLOSING' } as const;
-
-export function protocolName(protocol: Protocol): 'TCP' | 'UDP' {
-  return protocols[protocol];
-}
 
 export function toStatus(from: port.Status): Input<message.Status> {
   const { node, reconciliation } = from;

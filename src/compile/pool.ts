@@ -1,4 +1,4 @@
-import { BackendFlags, type Backend as BackendRow, Forwarding, PoolFlags } from '../abi/abi.generated.js';
+import { BackendFlags, type Backend as BackendRow, Forwarding } from '../abi/abi.generated.js';
 import { familyOf } from '../base/ip.js';
 import type { Backend, BackendGroup, HealthCheck, Listener } from '../config/desired.js';
 import type { CheckTarget, HealthState } from '../health/types.js';
@@ -176,5 +176,3 @@ function probeVip(spec: PoolSpec, backend: Backend): string | null {
   if (own !== null || (spec.group.forwarding === 'IPIP' && backend.family === 4)) return own;
   return spec.vip4 ?? spec.vip6;
 }
-
-export const poolInUse = PoolFlags.POOL_IN_USE;

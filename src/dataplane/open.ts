@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import * as abi from '../abi/abi.generated.js';
 import { UnavailableError } from '../base/errors.js';
-import { type BpfMap, BpfObject, type BpfProgram, isBpffs, mountBpffs, possibleCpus } from './addon.js';
+import { type BpfMap, BpfObject, type BpfProgram, isBpffs, mountBpffs } from './addon.js';
 import { kernelName, LayoutError, layoutVersion, type MapName, mapNames, openPinnedMaps, type Pins } from './layout.js';
 
 export interface Sizes {
@@ -149,8 +149,4 @@ function ensureBpffs(root: string): void {
 export function checkSettingsLayout(settings: abi.Settings, path: string): void {
   if (settings.layout === layoutVersion || settings.layout === 0) return;
   throw new LayoutError(`${path} says layout ${settings.layout}, this agent knows ${layoutVersion}`);
-}
-
-export function possibleCpuCount(): number {
-  return possibleCpus();
 }

@@ -57,7 +57,5 @@ export function freshSettings(key: FlowKey, clock: { hz: number; shift: number }
     finishKey: key.finish,
     hz: clock.hz,
     tickShift: clock.shift,
-    configVersion: 0n,
-    configDigest: 0n,
   };
 }

@@ -11,6 +11,8 @@ export interface HealthEngineOptions {
   readonly tls: TlsPort;
   readonly clock: Clock;
   readonly random: Random;
+  /** Checks under way at once; unlimited without. */
+  readonly concurrency?: number;
   /** Never empty. Called when all results of a batch were taken, so it may call the engine. */
   readonly onChanges: (changes: readonly HealthChange[]) => void;
   /** Each check that was made, for statistics. */

@@ -24,6 +24,8 @@ export interface ProbingOptions {
   readonly tls: TlsPort;
   readonly clock: Clock;
   readonly random: Random;
+  /** Probes under way at once; unlimited without. More would only run out of descriptors where many hosts are dead. */
+  readonly concurrency?: number;
   /** Each probe begun ends in one outcome, unless it was stopped; the next of its target is then scheduled already. */
   readonly onOutcomes: (outcomes: readonly Outcome[]) => void;
 }
@@ -36,6 +38,8 @@ export class Probing {
   readonly #prober: ProberPort;
   readonly #wheel: TimerWheel<Tracked>;
   readonly #underWay = new Map<number, Tracked>();
+  /** Due, in order, until one under way ends. */
+  readonly #waiting = new Set<Tracked>();
   #lastId = 0;
 
   constructor(options: ProbingOptions) {
@@ -63,6 +67,7 @@ export class Probing {
     const ids: number[] = [];
     for (const tracked of leavers) {
       this.#wheel.cancel(tracked);
+      this.#waiting.delete(tracked);
       this.#abandon(tracked, ids);
     }
     if (ids.length > 0) this.#prober.cancel(ids);
@@ -72,15 +77,26 @@ export class Probing {
     this.#wheel.close();
     for (const tracked of this.#underWay.values()) tracked.abort?.();
     this.#underWay.clear();
+    this.#waiting.clear();
     this.#prober.close();
   }
 
   #onDue(due: readonly Tracked[]): void {
-    const requests: ProbeRequest[] = [];
     const lost = due.filter((tracked) => tracked.probeId !== 0);
-    for (const tracked of due) if (tracked.probeId === 0) requests.push(this.#request(tracked));
-    if (requests.length > 0) this.#prober.start(requests);
+    for (const tracked of due) if (tracked.probeId === 0) this.#waiting.add(tracked);
+    this.#startWaiting();
     if (lost.length > 0) this.#giveUp(lost);
+  }
+
+  #startWaiting(): void {
+    const { concurrency = Number.POSITIVE_INFINITY } = this.#options;
+    const requests: ProbeRequest[] = [];
+    for (const tracked of this.#waiting) {
+      if (this.#underWay.size >= concurrency) break;
+      this.#waiting.delete(tracked);
+      requests.push(this.#request(tracked));
+    }
+    if (requests.length > 0) this.#prober.start(requests);
   }
 
   #request(tracked: Tracked): ProbeRequest {
@@ -107,6 +123,7 @@ export class Probing {
     }
     if (ids.length > 0) this.#prober.cancel(ids);
     const reply = { error: 'ENOANSWER', data: null };
+    this.#startWaiting();
     this.#options.onOutcomes(lost.map((tracked) => ({ tracked, reply, elapsedUs: 0 })));
   }
 
@@ -138,6 +155,7 @@ export class Probing {
       } else if (result.fd >= 0) this.#continueOverTls(tracked, result);
       else outcomes.push(this.#end(tracked, result, result.elapsedUs));
     }
+    this.#startWaiting();
     if (outcomes.length > 0) this.#options.onOutcomes(outcomes);
   }
 
@@ -156,7 +174,9 @@ export class Probing {
     const exchange = { ...tls, receive: headLimit, until: headEnd, timeoutMs };
     tracked.abort = this.#options.tls.exchange(fd, exchange, (reply) => {
       const tlsUs = (this.#clock.monotonicMs() - startedMs) * 1000;
-      this.#options.onOutcomes([this.#end(tracked, reply, Math.round(elapsedUs + tlsUs))]);
+      const outcome = this.#end(tracked, reply, Math.round(elapsedUs + tlsUs));
+      this.#startWaiting();
+      this.#options.onOutcomes([outcome]);
     });
   }
 }

@@ -339,3 +339,19 @@ test('any sequence of results of the prober gives what the rules of rise and fal
   );
   t.pass();
 });
+
+test('no more than the configured number of checks are under way; the others follow in turn, and one that goes does not', (t) => {
+  const { engine, clock, prober } = bench({ concurrency: 2 });
+  const keys = ['a', 'b', 'c', 'd', 'e'];
+  engine.setTargets(keys.map((key) => target(key)));
+  clock.advance(200);
+  t.is(prober.underWay.size, 2);
+  engine.setTargets(keys.filter((key) => key !== 'e').map((key) => target(key)));
+  prober.finish([...prober.underWay.keys()][0]!);
+  t.is(prober.underWay.size, 2, 'an end makes room for one');
+  prober.finishAll();
+  t.is(prober.underWay.size, 1);
+  prober.finishAll();
+  t.is(prober.started.length, 4);
+  t.true(engine.records().every(({ state }) => state === 'healthy'));
+});

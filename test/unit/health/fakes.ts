@@ -119,7 +119,7 @@ export interface Bench {
   readonly changes: HealthChange[];
 }
 
-export function bench(options: { random?: () => number; onChanges?: () => void } = {}): Bench {
+export function bench(options: { random?: () => number; onChanges?: () => void; concurrency?: number } = {}): Bench {
   const clock = new FakeClock();
   const prober = new FakeProber(clock);
   const tls = new FakeTls();
@@ -132,6 +132,7 @@ export function bench(options: { random?: () => number; onChanges?: () => void }
     tls,
     clock,
     random: options.random ?? (() => 0.5),
+    ...(options.concurrency === undefined ? {} : { concurrency: options.concurrency }),
     onChanges: (batch) => {
       changes.push(...batch);
       options.onChanges?.();
