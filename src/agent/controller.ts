@@ -38,7 +38,7 @@ const MAX_STEPS = 1000;
 const LARGE_CHANGE = 5000;
 /** Work on the tables gives way to probes and calls this often. */
 const SLICE_MS = 15;
-export const noConfiguration: Desired = { loadBalancers: [], backendGroups: [] };
+export const noConfiguration: Desired = { loadBalancers: [], backendGroups: [], accessLists: [], addressPools: [] };
 
 /**
  * Owns the desired state and what follows from it. Everything that writes to the tables goes through here, one at a

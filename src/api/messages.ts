@@ -12,7 +12,7 @@ const healthStates = {
   unknown: 'UNKNOWN',
   unchecked: 'UNCHECKED',
 } as const;
-const sessionStates = { young: 'YOUNG', established: 'ESTABLISHED', closing: 'CLOSING' } as const;
+const sessionStates = { young: 'YOUNG', established: 'ESTABLISHED', closing: 'CLOSING', source: 'SOURCE' } as const;
 
 export function toStatus(from: port.Status): Input<message.Status> {
   const { node, reconciliation } = from;

@@ -174,7 +174,7 @@ export interface DropSample {
   readonly length: number;
 }
 
-export type SessionState = 'young' | 'established' | 'closing';
+export type SessionState = 'young' | 'established' | 'closing' | 'source';
 
 export interface SessionFilter {
   readonly loadBalancer?: string;

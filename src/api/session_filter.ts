@@ -5,7 +5,7 @@ import type * as message from './generated/messages.generated.js';
 import type { Flow, SessionFilter, SessionState } from './port.js';
 
 const protocols = { TCP: 'tcp', UDP: 'udp' } as const;
-const states = { YOUNG: 'young', ESTABLISHED: 'established', CLOSING: 'closing' } as const;
+const states = { YOUNG: 'young', ESTABLISHED: 'established', CLOSING: 'closing', SOURCE: 'source' } as const;
 
 /** @throws InvalidError naming every field at fault. */
 export function readFilter(from: message.SessionFilter | null): SessionFilter {

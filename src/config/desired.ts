@@ -4,19 +4,87 @@ import type { Family, Ip } from '../base/ip.js';
 export interface Desired {
   readonly loadBalancers: readonly LoadBalancer[];
   readonly backendGroups: readonly BackendGroup[];
+  readonly accessLists: readonly AccessList[];
+  readonly addressPools: readonly AddressPool[];
 }
 
 export interface LoadBalancer {
   readonly name: string;
+  /** Given in the document, or from a pool (then `addressRequest` is set, and they are empty until given). */
   readonly addresses: readonly Ip[];
+  /** null: the document gives the addresses. */
+  readonly addressRequest: AddressRequest | null;
+  readonly limits: Limits;
+  /** Bytes; 0: SYNs are left alone. */
+  readonly maxSegmentSize: number;
   readonly listeners: readonly Listener[];
   readonly description: string;
   readonly labels: Readonly<Record<string, string>>;
 }
 
 export type Protocol = 'tcp' | 'udp';
-export type Scheduler = 'TCH' | 'SCH';
-export type Forwarding = 'L2_DSR' | 'IPIP';
+export type Scheduler = 'TCH' | 'SCH' | 'WRR' | 'RR' | 'WLC' | 'QCH';
+export type Forwarding = 'L2_DSR' | 'IPIP' | 'GUE';
+export type AddressScope = 'PUBLIC' | 'PRIVATE';
+
+export interface AddressPool {
+  readonly name: string;
+  readonly scope: AddressScope;
+  readonly prefixes: readonly Prefix[];
+  readonly reserved: readonly Prefix[];
+  readonly description: string;
+}
+
+export interface AddressRequest {
+  /** Empty: by scope. */
+  readonly pool: string;
+  readonly scope: AddressScope;
+  readonly families: readonly Family[];
+}
+
+export interface Prefix {
+  /** The first address of the prefix, canonical. */
+  readonly address: Ip;
+  /** 0 to 32 or 128. */
+  readonly bits: number;
+}
+
+export interface AccessList {
+  readonly name: string;
+  /** Sorted, without duplicates. */
+  readonly entries: readonly Prefix[];
+  readonly description: string;
+}
+
+/** 0: no limit. */
+export interface Limits {
+  readonly newSessionsPerSecond: number;
+  readonly sessions: number;
+  readonly bitsPerSecond: number;
+  readonly packetsPerSecond: number;
+  readonly newSessionsPerSecondPerSource: number;
+}
+
+export const noLimits: Limits = {
+  newSessionsPerSecond: 0,
+  sessions: 0,
+  bitsPerSecond: 0,
+  packetsPerSecond: 0,
+  newSessionsPerSecondPerSource: 0,
+};
+
+export interface AccessControl {
+  readonly mode: 'ALLOW' | 'DENY';
+  readonly accessList: string;
+}
+
+export interface QuicConfig {
+  readonly id: number;
+  readonly serverIdLength: number;
+  readonly nonceLength: number;
+  /** 16 bytes; null: plain text. */
+  readonly key: Uint8Array | null;
+}
 
 export interface Listener {
   readonly name: string;
@@ -29,6 +97,14 @@ export interface Listener {
   readonly allUnhealthy: 'FAIL_OPEN' | 'FAIL_CLOSED';
   readonly stopped: boolean;
   readonly description: string;
+  /** 0: off. */
+  readonly sourcePersistenceMs: number;
+  readonly accessControl: AccessControl | null;
+  readonly limits: Limits;
+  /** QCH only; else empty. */
+  readonly quic: readonly QuicConfig[];
+  /** 0: off. */
+  readonly slowStartMs: number;
 }
 
 export interface BackendGroup {
@@ -36,6 +112,10 @@ export interface BackendGroup {
   readonly forwarding: Forwarding;
   readonly backends: readonly Backend[];
   readonly description: string;
+  /** Of GUE; 6080 unless set. */
+  readonly tunnelPort: number;
+  /** Backends map ports themselves. */
+  readonly portMapping: boolean;
 }
 
 export interface Backend {
@@ -47,6 +127,8 @@ export interface Backend {
   /** 0 to 100; 0 drains. */
   readonly weight: number;
   readonly zone: string;
+  /** Empty: none. */
+  readonly quicServerId: Uint8Array;
 }
 
 export interface HealthCheck {

@@ -18,6 +18,8 @@ export function validate(config: Config): Desired {
     backendGroups: config.backendGroups.map((message, index) =>
       readBackendGroup(message, { path: `backendGroups[${index}]`, violations }),
     ),
+    accessLists: [],
+    addressPools: [],
   };
   checkReferences(desired, violations);
   violations.throwIfAny();

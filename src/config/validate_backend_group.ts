@@ -15,7 +15,14 @@ export function readBackendGroup(from: message.BackendGroup, at: At): BackendGro
   const forwarding = readForwarding(from.forwarding, inside('forwarding'));
   const backends = from.backends.map((one, index) => readBackend(one, inside(`backends[${index}]`)));
   checkBackendsUnique(backends, at);
-  return { name: from.name, forwarding, backends, description: from.description };
+  return {
+    name: from.name,
+    forwarding,
+    backends,
+    description: from.description,
+    tunnelPort: from.tunnelPort || 6080,
+    portMapping: from.portMapping,
+  };
 }
 
 export function checkBackendsUnique(backends: readonly Backend[], { path, violations }: At): void {
@@ -44,13 +51,14 @@ export function readBackend(from: message.Backend, at: At): Backend {
       `${show(from.zone)} is no zone: letters, digits, "-", "_" or ".", up to 63 characters`,
     );
   }
-  return { name, address, family: familyOf(address), port: from.port, weight, zone: from.zone };
+  return { name, address, family: familyOf(address), port: from.port, weight, zone: from.zone, quicServerId: from.quicServerId };
 }
 
 function readForwarding(forwarding: message.Forwarding, at: At): Forwarding {
   switch (forwarding) {
     case 'L2_DSR':
     case 'IPIP':
+    case 'GUE':
       return forwarding;
     case 'FORWARDING_UNSPECIFIED':
       at.violations.add(

@@ -1,5 +1,5 @@
 import type * as message from '../api/generated/messages.generated.js';
-import type { Listener, Protocol, Scheduler } from './desired.js';
+import { type Listener, noLimits, type Protocol, type Scheduler } from './desired.js';
 import { type At, checkName, checkPort, checkText, durationMs } from './rules.js';
 import { readHealthCheck } from './validate_health_check.js';
 import { show } from './violations.js';
@@ -32,6 +32,11 @@ export function readListener(from: message.Listener, at: At): Listener {
     allUnhealthy: readAllUnhealthy(from.allUnhealthy, inside('allUnhealthy')),
     stopped: from.stopped,
     description: from.description,
+    sourcePersistenceMs: 0,
+    accessControl: null,
+    limits: noLimits,
+    quic: [],
+    slowStartMs: 0,
   };
 }
 

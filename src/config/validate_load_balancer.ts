@@ -1,6 +1,6 @@
 import type * as message from '../api/generated/messages.generated.js';
 import { readAddress } from './address.js';
-import type { Listener, LoadBalancer } from './desired.js';
+import { type Listener, type LoadBalancer, noLimits } from './desired.js';
 import { type At, checkName, checkText, Unique } from './rules.js';
 import { readListener } from './validate_listener.js';
 import { join, show, type Violations } from './violations.js';
@@ -23,7 +23,16 @@ export function readLoadBalancer(from: message.LoadBalancer, at: At): LoadBalanc
   const addresses = from.addresses.map((text, index) => readAddress(text, at, `addresses[${index}]`) ?? '');
   const listeners = from.listeners.map((one, index) => readListener(one, inside(`listeners[${index}]`)));
   checkListenersUnique(listeners, violations, (index) => `${path}.listeners[${index}]`);
-  return { name: from.name, addresses, listeners, description: from.description, labels: from.labels };
+  return {
+    name: from.name,
+    addresses,
+    listeners,
+    description: from.description,
+    labels: from.labels,
+    addressRequest: null,
+    limits: noLimits,
+    maxSegmentSize: from.maxSegmentSize,
+  };
 }
 
 export function checkListenersUnique(

@@ -7,6 +7,8 @@ export function toConfig(desired: Desired): message.Config {
   return {
     loadBalancers: desired.loadBalancers.map(toLoadBalancer),
     backendGroups: desired.backendGroups.map(toBackendGroup),
+    accessLists: [],
+    addressPools: [],
   };
 }
 
@@ -22,6 +24,10 @@ export function toLoadBalancer(from: LoadBalancer): message.LoadBalancer {
     listeners: from.listeners.map(toListener),
     description: from.description,
     labels: { ...from.labels },
+    addressRequest: null,
+    assignedAddresses: [],
+    limits: null,
+    maxSegmentSize: from.maxSegmentSize,
   };
 }
 
@@ -37,6 +43,11 @@ export function toListener(from: Listener): message.Listener {
     allUnhealthy: from.allUnhealthy,
     stopped: from.stopped,
     description: from.description,
+    sourcePersistence: toDuration(from.sourcePersistenceMs),
+    accessControl: null,
+    limits: null,
+    quic: null,
+    slowStart: toDuration(from.slowStartMs),
   };
 }
 
@@ -46,11 +57,20 @@ export function toBackendGroup(from: BackendGroup): message.BackendGroup {
     forwarding: from.forwarding,
     backends: from.backends.map(toBackend),
     description: from.description,
+    tunnelPort: from.tunnelPort,
+    portMapping: from.portMapping,
   };
 }
 
 export function toBackend(from: Backend): message.Backend {
-  return { name: from.name, address: from.address, port: from.port, weight: from.weight, zone: from.zone };
+  return {
+    name: from.name,
+    address: from.address,
+    port: from.port,
+    weight: from.weight,
+    zone: from.zone,
+    quicServerId: from.quicServerId,
+  };
 }
 
 function toHealthCheck(from: HealthCheck): message.HealthCheck {

@@ -1,7 +1,15 @@
 /** Small desired states and observations, written as a test thinks of them. */
 import { familyOf, type Ip } from '../../src/base/ip.js';
 import type { Observed } from '../../src/compile/compiled.js';
-import type { Backend, BackendGroup, Desired, HealthCheck, Listener, LoadBalancer } from '../../src/config/desired.js';
+import {
+  type Backend,
+  type BackendGroup,
+  type Desired,
+  type HealthCheck,
+  type Listener,
+  type LoadBalancer,
+  noLimits,
+} from '../../src/config/desired.js';
 import type { CheckTarget, HealthState } from '../../src/health/types.js';
 import type { NextHop } from '../../src/netlink/types.js';
 
@@ -25,28 +33,53 @@ export function listener(fields: Partial<Listener> & Pick<Listener, 'port' | 'ba
     allUnhealthy: 'FAIL_OPEN',
     stopped: false,
     description: '',
+    sourcePersistenceMs: 0,
+    accessControl: null,
+    limits: noLimits,
+    quic: [],
+    slowStartMs: 0,
     ...fields,
   };
 }
 
-export function loadBalancer(name: string, addresses: readonly Ip[], listeners: readonly Listener[]): LoadBalancer {
-  return { name, addresses, listeners, description: '', labels: {} };
+export function loadBalancer(
+  name: string,
+  addresses: readonly Ip[],
+  listeners: readonly Listener[],
+  fields: Partial<LoadBalancer> = {},
+): LoadBalancer {
+  return {
+    name,
+    addresses,
+    listeners,
+    description: '',
+    labels: {},
+    addressRequest: null,
+    limits: noLimits,
+    maxSegmentSize: 0,
+    ...fields,
+  };
 }
 
 export function backend(name: string, address: Ip, weight = 100): Backend {
-  return { name, address, family: familyOf(address), port: 0, weight, zone: '' };
+  return { name, address, family: familyOf(address), port: 0, weight, zone: '', quicServerId: new Uint8Array() };
 }
 
 export function group(
   name: string,
   forwarding: BackendGroup['forwarding'],
   backends: readonly Backend[],
+  fields: Partial<BackendGroup> = {},
 ): BackendGroup {
-  return { name, forwarding, backends, description: '' };
+  return { name, forwarding, backends, description: '', tunnelPort: 6080, portMapping: false, ...fields };
 }
 
-export function desiredOf(loadBalancers: readonly LoadBalancer[], backendGroups: readonly BackendGroup[]): Desired {
-  return { loadBalancers, backendGroups };
+export function desiredOf(
+  loadBalancers: readonly LoadBalancer[],
+  backendGroups: readonly BackendGroup[],
+  rest: Partial<Pick<Desired, 'accessLists' | 'addressPools'>> = {},
+): Desired {
+  return { loadBalancers, backendGroups, accessLists: [], addressPools: [], ...rest };
 }
 
 /** Outer source addresses of next hops that `seen` resolves. */

@@ -6,6 +6,148 @@ export const descriptor: object = {
    "nested": {
     "v1": {
      "nested": {
+      "CaptureService": {
+       "methods": {
+        "Capture": {
+         "requestType": "CaptureRequest",
+         "responseType": "CaptureResponse",
+         "responseStream": true
+        }
+       }
+      },
+      "CaptureFilter": {
+       "fields": {
+        "client": {
+         "type": "string",
+         "id": 1
+        },
+        "clientPort": {
+         "type": "uint32",
+         "id": 2,
+         "protoName": "client_port"
+        },
+        "vip": {
+         "type": "string",
+         "id": 3
+        },
+        "vipPort": {
+         "type": "uint32",
+         "id": 4,
+         "protoName": "vip_port"
+        },
+        "protocol": {
+         "type": "Protocol",
+         "id": 5
+        },
+        "reason": {
+         "type": "string",
+         "id": 6
+        },
+        "dropsOnly": {
+         "type": "bool",
+         "id": 7,
+         "protoName": "drops_only"
+        }
+       }
+      },
+      "CaptureRequest": {
+       "fields": {
+        "filter": {
+         "type": "CaptureFilter",
+         "id": 1
+        },
+        "count": {
+         "type": "uint64",
+         "id": 2
+        },
+        "duration": {
+         "type": "google.protobuf.Duration",
+         "id": 3
+        },
+        "snapLength": {
+         "type": "uint32",
+         "id": 4,
+         "protoName": "snap_length"
+        },
+        "rate": {
+         "type": "uint32",
+         "id": 5
+        }
+       }
+      },
+      "CaptureResponse": {
+       "fields": {
+        "packets": {
+         "rule": "repeated",
+         "type": "CapturedPacket",
+         "id": 1
+        },
+        "suppressed": {
+         "type": "uint64",
+         "id": 2
+        },
+        "interfaces": {
+         "rule": "repeated",
+         "type": "CaptureInterface",
+         "id": 3
+        }
+       }
+      },
+      "CaptureInterface": {
+       "fields": {
+        "index": {
+         "type": "uint32",
+         "id": 1
+        },
+        "name": {
+         "type": "string",
+         "id": 2
+        }
+       }
+      },
+      "CapturedPacket": {
+       "fields": {
+        "at": {
+         "type": "google.protobuf.Timestamp",
+         "id": 1
+        },
+        "interfaceIndex": {
+         "type": "uint32",
+         "id": 2,
+         "protoName": "interface_index"
+        },
+        "data": {
+         "type": "bytes",
+         "id": 3
+        },
+        "originalLength": {
+         "type": "uint32",
+         "id": 4,
+         "protoName": "original_length"
+        },
+        "verdict": {
+         "type": "string",
+         "id": 5
+        },
+        "reason": {
+         "type": "string",
+         "id": 6
+        },
+        "loadBalancer": {
+         "type": "string",
+         "id": 7,
+         "protoName": "load_balancer"
+        },
+        "listener": {
+         "type": "string",
+         "id": 8
+        },
+        "backend": {
+         "type": "string",
+         "id": 9
+        }
+       }
+      },
       "ConfigService": {
        "methods": {
         "Apply": {
@@ -84,6 +226,120 @@ export const descriptor: object = {
          "type": "BackendGroup",
          "id": 2,
          "protoName": "backend_groups"
+        },
+        "accessLists": {
+         "rule": "repeated",
+         "type": "AccessList",
+         "id": 3,
+         "protoName": "access_lists"
+        },
+        "addressPools": {
+         "rule": "repeated",
+         "type": "AddressPool",
+         "id": 4,
+         "protoName": "address_pools"
+        }
+       }
+      },
+      "AddressPool": {
+       "fields": {
+        "name": {
+         "type": "string",
+         "id": 1
+        },
+        "scope": {
+         "type": "AddressScope",
+         "id": 2
+        },
+        "prefixes": {
+         "rule": "repeated",
+         "type": "string",
+         "id": 3
+        },
+        "reserved": {
+         "rule": "repeated",
+         "type": "string",
+         "id": 4
+        },
+        "description": {
+         "type": "string",
+         "id": 5
+        }
+       }
+      },
+      "AddressScope": {
+       "values": {
+        "ADDRESS_SCOPE_UNSPECIFIED": 0,
+        "PUBLIC": 1,
+        "PRIVATE": 2
+       }
+      },
+      "AddressFamily": {
+       "values": {
+        "ADDRESS_FAMILY_UNSPECIFIED": 0,
+        "IPV4": 1,
+        "IPV6": 2
+       }
+      },
+      "AddressRequest": {
+       "fields": {
+        "pool": {
+         "type": "string",
+         "id": 1
+        },
+        "scope": {
+         "type": "AddressScope",
+         "id": 2
+        },
+        "families": {
+         "rule": "repeated",
+         "type": "AddressFamily",
+         "id": 3
+        }
+       }
+      },
+      "AccessList": {
+       "fields": {
+        "name": {
+         "type": "string",
+         "id": 1
+        },
+        "entries": {
+         "rule": "repeated",
+         "type": "string",
+         "id": 2
+        },
+        "description": {
+         "type": "string",
+         "id": 3
+        }
+       }
+      },
+      "Limits": {
+       "fields": {
+        "newSessionsPerSecond": {
+         "type": "uint32",
+         "id": 1,
+         "protoName": "new_sessions_per_second"
+        },
+        "sessions": {
+         "type": "uint32",
+         "id": 2
+        },
+        "bitsPerSecond": {
+         "type": "uint64",
+         "id": 3,
+         "protoName": "bits_per_second"
+        },
+        "packetsPerSecond": {
+         "type": "uint64",
+         "id": 4,
+         "protoName": "packets_per_second"
+        },
+        "newSessionsPerSecondPerSource": {
+         "type": "uint32",
+         "id": 5,
+         "protoName": "new_sessions_per_second_per_source"
         }
        }
       },
@@ -111,6 +367,26 @@ export const descriptor: object = {
          "keyType": "string",
          "type": "string",
          "id": 5
+        },
+        "addressRequest": {
+         "type": "AddressRequest",
+         "id": 6,
+         "protoName": "address_request"
+        },
+        "assignedAddresses": {
+         "rule": "repeated",
+         "type": "string",
+         "id": 7,
+         "protoName": "assigned_addresses"
+        },
+        "limits": {
+         "type": "Limits",
+         "id": 8
+        },
+        "maxSegmentSize": {
+         "type": "uint32",
+         "id": 9,
+         "protoName": "max_segment_size"
         }
        }
       },
@@ -159,14 +435,84 @@ export const descriptor: object = {
         "description": {
          "type": "string",
          "id": 10
+        },
+        "sourcePersistence": {
+         "type": "google.protobuf.Duration",
+         "id": 11,
+         "protoName": "source_persistence"
+        },
+        "accessControl": {
+         "type": "AccessControl",
+         "id": 12,
+         "protoName": "access_control"
+        },
+        "limits": {
+         "type": "Limits",
+         "id": 13
+        },
+        "quic": {
+         "type": "QuicRouting",
+         "id": 14
+        },
+        "slowStart": {
+         "type": "google.protobuf.Duration",
+         "id": 15,
+         "protoName": "slow_start"
+        }
+       }
+      },
+      "AccessControl": {
+       "fields": {
+        "mode": {
+         "type": "Mode",
+         "id": 1
+        },
+        "accessList": {
+         "type": "string",
+         "id": 2,
+         "protoName": "access_list"
         }
        },
-       "reserved": [
-        [
-         11,
-         19
-        ]
-       ]
+       "nested": {
+        "Mode": {
+         "values": {
+          "MODE_UNSPECIFIED": 0,
+          "ALLOW": 1,
+          "DENY": 2
+         }
+        }
+       }
+      },
+      "QuicRouting": {
+       "fields": {
+        "configs": {
+         "rule": "repeated",
+         "type": "QuicConfig",
+         "id": 1
+        }
+       }
+      },
+      "QuicConfig": {
+       "fields": {
+        "id": {
+         "type": "uint32",
+         "id": 1
+        },
+        "serverIdLength": {
+         "type": "uint32",
+         "id": 2,
+         "protoName": "server_id_length"
+        },
+        "nonceLength": {
+         "type": "uint32",
+         "id": 3,
+         "protoName": "nonce_length"
+        },
+        "key": {
+         "type": "bytes",
+         "id": 4
+        }
+       }
       },
       "Protocol": {
        "values": {
@@ -211,6 +557,16 @@ export const descriptor: object = {
         "description": {
          "type": "string",
          "id": 4
+        },
+        "tunnelPort": {
+         "type": "uint32",
+         "id": 5,
+         "protoName": "tunnel_port"
+        },
+        "portMapping": {
+         "type": "bool",
+         "id": 6,
+         "protoName": "port_mapping"
         }
        }
       },
@@ -218,7 +574,8 @@ export const descriptor: object = {
        "values": {
         "FORWARDING_UNSPECIFIED": 0,
         "L2_DSR": 1,
-        "IPIP": 2
+        "IPIP": 2,
+        "GUE": 3
        }
       },
       "Backend": {
@@ -252,6 +609,11 @@ export const descriptor: object = {
         "zone": {
          "type": "string",
          "id": 5
+        },
+        "quicServerId": {
+         "type": "bytes",
+         "id": 6,
+         "protoName": "quic_server_id"
         }
        }
       },
@@ -576,6 +938,152 @@ export const descriptor: object = {
         }
        }
       },
+      "MeteringService": {
+       "methods": {
+        "List": {
+         "requestType": "ListMeteringRequest",
+         "responseType": "ListMeteringResponse"
+        },
+        "Report": {
+         "requestType": "ReportRequest",
+         "responseType": "ReportResponse"
+        }
+       }
+      },
+      "MeteringRecord": {
+       "fields": {
+        "loadBalancer": {
+         "type": "string",
+         "id": 1,
+         "protoName": "load_balancer"
+        },
+        "hour": {
+         "type": "google.protobuf.Timestamp",
+         "id": 2
+        },
+        "packetsIn": {
+         "type": "uint64",
+         "id": 3,
+         "protoName": "packets_in"
+        },
+        "bytesIn": {
+         "type": "uint64",
+         "id": 4,
+         "protoName": "bytes_in"
+        },
+        "packetsOut": {
+         "type": "uint64",
+         "id": 5,
+         "protoName": "packets_out"
+        },
+        "bytesOut": {
+         "type": "uint64",
+         "id": 6,
+         "protoName": "bytes_out"
+        },
+        "newSessions": {
+         "type": "uint64",
+         "id": 7,
+         "protoName": "new_sessions"
+        },
+        "peakSessions": {
+         "type": "uint64",
+         "id": 8,
+         "protoName": "peak_sessions"
+        },
+        "seconds": {
+         "type": "uint32",
+         "id": 9
+        }
+       }
+      },
+      "ListMeteringRequest": {
+       "fields": {
+        "loadBalancer": {
+         "type": "string",
+         "id": 1,
+         "protoName": "load_balancer"
+        },
+        "from": {
+         "type": "google.protobuf.Timestamp",
+         "id": 2
+        },
+        "until": {
+         "type": "google.protobuf.Timestamp",
+         "id": 3
+        }
+       }
+      },
+      "ListMeteringResponse": {
+       "fields": {
+        "records": {
+         "rule": "repeated",
+         "type": "MeteringRecord",
+         "id": 1
+        }
+       }
+      },
+      "ReportRequest": {
+       "fields": {
+        "reporter": {
+         "type": "string",
+         "id": 1
+        },
+        "hostname": {
+         "type": "string",
+         "id": 2
+        },
+        "sequence": {
+         "type": "uint64",
+         "id": 3
+        },
+        "epoch": {
+         "type": "string",
+         "id": 4
+        },
+        "usage": {
+         "rule": "repeated",
+         "type": "VipUsage",
+         "id": 5
+        }
+       }
+      },
+      "VipUsage": {
+       "fields": {
+        "vip": {
+         "type": "string",
+         "id": 1
+        },
+        "packetsIn": {
+         "type": "uint64",
+         "id": 2,
+         "protoName": "packets_in"
+        },
+        "bytesIn": {
+         "type": "uint64",
+         "id": 3,
+         "protoName": "bytes_in"
+        },
+        "packetsOut": {
+         "type": "uint64",
+         "id": 4,
+         "protoName": "packets_out"
+        },
+        "bytesOut": {
+         "type": "uint64",
+         "id": 5,
+         "protoName": "bytes_out"
+        }
+       }
+      },
+      "ReportResponse": {
+       "fields": {
+        "sequence": {
+         "type": "uint64",
+         "id": 1
+        }
+       }
+      },
       "SessionService": {
        "methods": {
         "List": {
@@ -597,7 +1105,8 @@ export const descriptor: object = {
         "SESSION_STATE_UNSPECIFIED": 0,
         "YOUNG": 1,
         "ESTABLISHED": 2,
-        "CLOSING": 3
+        "CLOSING": 3,
+        "SOURCE": 4
        }
       },
       "SessionFilter": {
@@ -764,6 +1273,15 @@ export const descriptor: object = {
          "type": "uint32",
          "id": 5,
          "protoName": "vip_port"
+        },
+        "syn": {
+         "type": "bool",
+         "id": 6
+        },
+        "ignoreSession": {
+         "type": "bool",
+         "id": 7,
+         "protoName": "ignore_session"
         }
        }
       },
@@ -1297,6 +1815,10 @@ export const descriptor: object = {
         "length": {
          "type": "uint32",
          "id": 7
+        },
+        "frame": {
+         "type": "bytes",
+         "id": 8
         }
        }
       },
@@ -1362,6 +1884,33 @@ export const descriptor: object = {
          "type": "uint32",
          "id": 7,
          "protoName": "verified_instructions"
+        },
+        "programs": {
+         "rule": "repeated",
+         "type": "Program",
+         "id": 8
+        }
+       }
+      },
+      "Program": {
+       "fields": {
+        "name": {
+         "type": "string",
+         "id": 1
+        },
+        "tag": {
+         "type": "string",
+         "id": 2
+        },
+        "verifiedInstructions": {
+         "type": "uint32",
+         "id": 3,
+         "protoName": "verified_instructions"
+        },
+        "jitedBytes": {
+         "type": "uint32",
+         "id": 4,
+         "protoName": "jited_bytes"
         }
        }
       },
@@ -1413,18 +1962,6 @@ export const descriptor: object = {
         }
        }
       },
-      "Empty": {
-       "fields": {}
-      },
-      "FieldMask": {
-       "fields": {
-        "paths": {
-         "rule": "repeated",
-         "type": "string",
-         "id": 1
-        }
-       }
-      },
       "Timestamp": {
        "fields": {
         "seconds": {
@@ -1434,6 +1971,18 @@ export const descriptor: object = {
         "nanos": {
          "type": "int32",
          "id": 2
+        }
+       }
+      },
+      "Empty": {
+       "fields": {}
+      },
+      "FieldMask": {
+       "fields": {
+        "paths": {
+         "rule": "repeated",
+         "type": "string",
+         "id": 1
         }
        }
       },

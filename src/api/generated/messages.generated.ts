@@ -5,33 +5,156 @@
  * scalar is absent; enums are their names (a number where this version knows no name); 64-bit integers are bigint.
  */
 
+export type AddressScope = 'ADDRESS_SCOPE_UNSPECIFIED' | 'PUBLIC' | 'PRIVATE';
+
+export type AddressFamily = 'ADDRESS_FAMILY_UNSPECIFIED' | 'IPV4' | 'IPV6';
+
+export type AccessControlMode = 'MODE_UNSPECIFIED' | 'ALLOW' | 'DENY';
+
 export type Protocol = 'PROTOCOL_UNSPECIFIED' | 'TCP' | 'UDP';
 
 export type Scheduler = 'SCHEDULER_UNSPECIFIED' | 'TCH' | 'SCH' | 'WRR' | 'RR' | 'WLC' | 'QCH';
 
 export type AllUnhealthy = 'ALL_UNHEALTHY_UNSPECIFIED' | 'FAIL_OPEN' | 'FAIL_CLOSED';
 
-export type Forwarding = 'FORWARDING_UNSPECIFIED' | 'L2_DSR' | 'IPIP';
+export type Forwarding = 'FORWARDING_UNSPECIFIED' | 'L2_DSR' | 'IPIP' | 'GUE';
 
 export type ProbeTarget = 'PROBE_TARGET_UNSPECIFIED' | 'VIP' | 'BACKEND_ADDRESS';
 
-export type SessionState = 'SESSION_STATE_UNSPECIFIED' | 'YOUNG' | 'ESTABLISHED' | 'CLOSING';
+export type SessionState = 'SESSION_STATE_UNSPECIFIED' | 'YOUNG' | 'ESTABLISHED' | 'CLOSING' | 'SOURCE';
 
 export type HealthState = 'HEALTH_STATE_UNSPECIFIED' | 'HEALTHY' | 'UNHEALTHY' | 'UNKNOWN' | 'UNCHECKED';
+
+/** Fields that are set must all match. */
+export interface CaptureFilter {
+  /** Address or prefix. */
+  client: string;
+  clientPort: number;
+  vip: string;
+  vipPort: number;
+  /** TCP or UDP; unspecified: every protocol. */
+  protocol: Protocol;
+  /** A reason's word: only packets that ended by it. */
+  reason: string;
+  dropsOnly: boolean;
+}
+
+export interface CaptureRequest {
+  filter: CaptureFilter | null;
+  /** Packets; 0: no end. */
+  count: bigint;
+  /** Unset: no end. */
+  duration: Duration | null;
+  /** Bytes of each packet, 64 to 1,518; 0: 256. */
+  snapLength: number;
+  /** Packets per second and CPU; what is more is counted as `suppressed`. 0: 1,000. */
+  rate: number;
+}
+
+export interface CaptureResponse {
+  packets: CapturedPacket[];
+  /** Matched, but not handed over: above the rate, or this stream is too slow. Since the last response. */
+  suppressed: bigint;
+  /** Filled in the first response. */
+  interfaces: CaptureInterface[];
+}
+
+export interface CaptureInterface {
+  index: number;
+  name: string;
+}
+
+export interface CapturedPacket {
+  at: Timestamp | null;
+  interfaceIndex: number;
+  /** The first bytes of the frame as received. */
+  data: Uint8Array;
+  originalLength: number;
+  /** "forward", "drop", "pass" or "answer". */
+  verdict: string;
+  /** Of drops and passes. */
+  reason: string;
+  loadBalancer: string;
+  listener: string;
+  backend: string;
+}
 
 export interface Config {
   loadBalancers: LoadBalancer[];
   backendGroups: BackendGroup[];
+  accessLists: AccessList[];
+  addressPools: AddressPool[];
+}
+
+/** Addresses that LoadBalancers without `addresses` are given from. */
+export interface AddressPool {
+  name: string;
+  scope: AddressScope;
+  /** Prefixes ("192.0.2.0/24", "2001:db8:10::/64") or single addresses; pools must not overlap. At least 1, at most 256. */
+  prefixes: string[];
+  /** Addresses or prefixes never given out: the router's, for example. */
+  reserved: string[];
+  description: string;
+}
+
+/** Which addresses a LoadBalancer without `addresses` is given: one of each family, kept as long as it exists. */
+export interface AddressRequest {
+  /** A pool's name. Unset: the first pool of `scope` (in the order of the document) with a free address. */
+  pool: string;
+  /** Unspecified: PUBLIC. Only without `pool`. */
+  scope: AddressScope;
+  /** Unset: IPV4. */
+  families: AddressFamily[];
+}
+
+/** Prefixes of clients, for listeners to allow or to deny. Changed whole: no packet meets a half-changed list. */
+export interface AccessList {
+  name: string;
+  /**
+   * Addresses or prefixes, IPv4 and IPv6; the order means nothing. Together at most limits.accessListEntries of the
+   * agent's configuration (131,072 unless set).
+   */
+  entries: string[];
+  description: string;
+}
+
+/** What new sessions may be made of. Sessions that exist are never touched by a limit. 0: no limit. */
+export interface Limits {
+  /** Excess is dropped with the reason "connection_rate". */
+  newSessionsPerSecond: number;
+  /** Live sessions of this node; new flows beyond are dropped with the reason "session_limit". */
+  sessions: number;
+  /**
+   * Bits per second towards the VIP (Ethernet frames as received); while exceeded, new flows are dropped with the
+   * reason "bandwidth_limit".
+   */
+  bitsPerSecond: bigint;
+  /** As bits_per_second: "packet_limit". */
+  packetsPerSecond: bigint;
+  /** Of one client address (IPv6: of one /64): "source_rate". */
+  newSessionsPerSecondPerSource: number;
 }
 
 export interface LoadBalancer {
   /** Unique; a letter, then letters, digits, '-', '_' or '.', up to 63 characters. So for every name here. */
   name: string;
-  /** VIPs, IPv4 and IPv6, each on one LoadBalancer only. At least 1, at most 32. */
+  /** VIPs, IPv4 and IPv6, each on one LoadBalancer only. At most 32; empty: given from a pool as `address_request` says. */
   addresses: string[];
   listeners: Listener[];
   description: string;
   labels: Record<string, string>;
+  /** Only without `addresses`. */
+  addressRequest: AddressRequest | null;
+  /** Output only: the addresses that a LoadBalancer without `addresses` was given. Ignored in a document. */
+  assignedAddresses: string[];
+  /** Of all its listeners together. */
+  limits: Limits | null;
+  /**
+   * The largest MSS of clients' SYNs, 88 to 65,495 bytes; those that offer more are rewritten. 0: SYNs are left alone.
+   * It bounds what backends send to clients; what clients send is bounded by the backend's SYN-ACK, see
+   * `spillway backend attach --clamp-mss`.
+   */
+  maxSegmentSize: number;
 }
 
 export interface Listener {
@@ -52,6 +175,46 @@ export interface Listener {
   /** Packets to a stopped listener are dropped with the reason "stopped". */
   stopped: boolean;
   description: string;
+  /**
+   * 1 s to 3600 s: new connections of a client go where its last one went, as long as that backend takes new ones and
+   * the client has not been gone for longer than this. 0 or unset: off.
+   */
+  sourcePersistence: Duration | null;
+  accessControl: AccessControl | null;
+  limits: Limits | null;
+  /** Scheduler QCH only. */
+  quic: QuicRouting | null;
+  /**
+   * 1 s to 900 s: a backend that becomes healthy again is given its share of new sessions little by little over this
+   * time. Unset: at once. Not with RR.
+   */
+  slowStart: Duration | null;
+}
+
+export interface AccessControl {
+  mode: AccessControlMode;
+  /** The name of an access list. */
+  accessList: string;
+}
+
+/**
+ * How backends write their server id into QUIC connection ids (draft-ietf-quic-load-balancers). Each backend of the
+ * group names its id in `quic_server_id`.
+ */
+export interface QuicRouting {
+  /** At least 1; each with another id. */
+  configs: QuicConfig[];
+}
+
+export interface QuicConfig {
+  /** The three first bits of a connection id: 0 to 6. */
+  id: number;
+  /** 1 to 15 bytes. */
+  serverIdLength: number;
+  /** 4 to 18 bytes; both together at most 19, and exactly 16 with a key: the single-pass form. */
+  nonceLength: number;
+  /** AES-128 key, 16 bytes; unset: ids are in plain text. */
+  key: Uint8Array;
 }
 
 export interface BackendGroup {
@@ -60,17 +223,26 @@ export interface BackendGroup {
   forwarding: Forwarding;
   backends: Backend[];
   description: string;
+  /** GUE: the backends' UDP port; 0: 6080. */
+  tunnelPort: number;
+  /**
+   * The backends' own program maps ports (`spillway backend attach --map`): `port` of a backend may then differ from
+   * the listener's. Packets still go to the listener's port; probes of the backend's address go to the mapped one.
+   */
+  portMapping: boolean;
 }
 
 export interface Backend {
   /** Unique within its group. Empty: its address. */
   name: string;
   address: string;
-  /** 0: the listener's port. Neither L2_DSR nor IPIP can change the port, so another value must equal the listener's. */
+  /** 0: the listener's port. Another value needs `port_mapping` of the group. */
   port: number;
   /** 0 to 100; unset: 100. 0 drains: keeps its sessions, gets no new ones. */
   weight?: number;
   zone: string;
+  /** Scheduler QCH: the server id in this backend's connection ids, as many bytes as the listener's configs say. */
+  quicServerId: Uint8Array;
 }
 
 export interface HealthCheck {
@@ -203,6 +375,58 @@ export interface DeleteBackendRequest {
   name: string;
 }
 
+/** As a line of JSON in the files of the agent's state directory (metering/YYYY-MM-DD.jsonl). */
+export interface MeteringRecord {
+  loadBalancer: string;
+  /** The hour's begin; UTC. */
+  hour: Timestamp | null;
+  /** From clients, at this node. */
+  packetsIn: bigint;
+  bytesIn: bigint;
+  /** From backends to clients, as their programs reported to this node. */
+  packetsOut: bigint;
+  bytesOut: bigint;
+  newSessions: bigint;
+  peakSessions: bigint;
+  /** Seconds of the hour that were metered: fewer than 3,600 when the agent was down, or in the hour under way. */
+  seconds: number;
+}
+
+export interface ListMeteringRequest {
+  loadBalancer: string;
+  from: Timestamp | null;
+  until: Timestamp | null;
+}
+
+export interface ListMeteringResponse {
+  records: MeteringRecord[];
+}
+
+export interface ReportRequest {
+  /** Names the backend host: its machine id. */
+  reporter: string;
+  hostname: string;
+  /** Raised by one with each report that was acknowledged; counted from 1 anew with each `epoch`. */
+  sequence: bigint;
+  /** Drawn at the reporter's start. */
+  epoch: string;
+  usage: VipUsage[];
+}
+
+/** Since the report before. */
+export interface VipUsage {
+  vip: string;
+  packetsIn: bigint;
+  bytesIn: bigint;
+  packetsOut: bigint;
+  bytesOut: bigint;
+}
+
+export interface ReportResponse {
+  /** The report's sequence, now counted. */
+  sequence: bigint;
+}
+
 /** Fields that are set must all match. */
 export interface SessionFilter {
   loadBalancer: string;
@@ -254,6 +478,10 @@ export interface ExplainRequest {
   clientPort: number;
   vip: string;
   vipPort: number;
+  /** What if: the packet is a TCP SYN; unset: a packet in the middle of a connection. */
+  syn: boolean;
+  /** What if: whether or not there is a session, as for a flow not seen before. */
+  ignoreSession: boolean;
 }
 
 export interface Explanation {
@@ -272,7 +500,7 @@ export interface Explanation {
   backendAddress: string;
   nextHopMac: string;
   forwarding: Forwarding;
-  /** "session" or "maglev". */
+  /** "session", "persistence", "maglev", "turn", "least_sessions" or "quic". */
   chosenBy: string;
   maglevSlot: number;
 }
@@ -417,6 +645,8 @@ export interface DropSample {
   destinationPort: number;
   ipProtocol: number;
   length: number;
+  /** The first bytes of the frame, at most 128. */
+  frame: Uint8Array;
 }
 
 export interface Reconciliation {
@@ -439,6 +669,15 @@ export interface Version {
   libbpf: string;
   programTag: string;
   verifiedInstructions: number;
+  /** Name and instructions that the kernel verified, of each program of this node. */
+  programs: Program[];
+}
+
+export interface Program {
+  name: string;
+  tag: string;
+  verifiedInstructions: number;
+  jitedBytes: number;
 }
 
 export interface ReconcileRequest {
@@ -461,16 +700,16 @@ export interface Duration {
   nanos: number;
 }
 
+export interface Timestamp {
+  seconds: bigint;
+  nanos: number;
+}
+
 export interface Empty {
 }
 
 export interface FieldMask {
   paths: string[];
-}
-
-export interface Timestamp {
-  seconds: bigint;
-  nanos: number;
 }
 
 export interface Any {
@@ -514,9 +753,21 @@ export interface RpcStatus {
 }
 
 export interface Messages {
+  'spillway.v1.CaptureFilter': CaptureFilter;
+  'spillway.v1.CaptureRequest': CaptureRequest;
+  'spillway.v1.CaptureResponse': CaptureResponse;
+  'spillway.v1.CaptureInterface': CaptureInterface;
+  'spillway.v1.CapturedPacket': CapturedPacket;
   'spillway.v1.Config': Config;
+  'spillway.v1.AddressPool': AddressPool;
+  'spillway.v1.AddressRequest': AddressRequest;
+  'spillway.v1.AccessList': AccessList;
+  'spillway.v1.Limits': Limits;
   'spillway.v1.LoadBalancer': LoadBalancer;
   'spillway.v1.Listener': Listener;
+  'spillway.v1.AccessControl': AccessControl;
+  'spillway.v1.QuicRouting': QuicRouting;
+  'spillway.v1.QuicConfig': QuicConfig;
   'spillway.v1.BackendGroup': BackendGroup;
   'spillway.v1.Backend': Backend;
   'spillway.v1.HealthCheck': HealthCheck;
@@ -540,6 +791,12 @@ export interface Messages {
   'spillway.v1.CreateBackendRequest': CreateBackendRequest;
   'spillway.v1.UpdateBackendRequest': UpdateBackendRequest;
   'spillway.v1.DeleteBackendRequest': DeleteBackendRequest;
+  'spillway.v1.MeteringRecord': MeteringRecord;
+  'spillway.v1.ListMeteringRequest': ListMeteringRequest;
+  'spillway.v1.ListMeteringResponse': ListMeteringResponse;
+  'spillway.v1.ReportRequest': ReportRequest;
+  'spillway.v1.VipUsage': VipUsage;
+  'spillway.v1.ReportResponse': ReportResponse;
   'spillway.v1.SessionFilter': SessionFilter;
   'spillway.v1.ListSessionsRequest': ListSessionsRequest;
   'spillway.v1.ListSessionsResponse': ListSessionsResponse;
@@ -563,14 +820,15 @@ export interface Messages {
   'spillway.v1.Reconciliation': Reconciliation;
   'spillway.v1.GetVersionRequest': GetVersionRequest;
   'spillway.v1.Version': Version;
+  'spillway.v1.Program': Program;
   'spillway.v1.ReconcileRequest': ReconcileRequest;
   'spillway.v1.ReconcileResponse': ReconcileResponse;
   'spillway.v1.DetachRequest': DetachRequest;
   'spillway.v1.DetachResponse': DetachResponse;
   'google.protobuf.Duration': Duration;
+  'google.protobuf.Timestamp': Timestamp;
   'google.protobuf.Empty': Empty;
   'google.protobuf.FieldMask': FieldMask;
-  'google.protobuf.Timestamp': Timestamp;
   'google.protobuf.Any': Any;
   'google.rpc.BadRequest': RpcBadRequest;
   'google.rpc.BadRequest.FieldViolation': RpcBadRequestFieldViolation;
@@ -581,6 +839,13 @@ export interface Messages {
 }
 
 export interface Services {
+  CaptureService: {
+    /**
+     * Captures until the client cancels, `count` or `duration` is reached. One capture at a time: FAILED_PRECONDITION
+     * says who captures. While none runs, the data path does nothing for it.
+     */
+    capture: { request: CaptureRequest; response: CaptureResponse; stream: true };
+  };
   ConfigService: {
     /** Replaces the whole desired state. Idempotent: the same document again changes nothing and keeps the version. */
     apply: { request: ApplyRequest; response: ApplyResponse; stream: false };
@@ -605,6 +870,15 @@ export interface Services {
     createBackend: { request: CreateBackendRequest; response: Backend; stream: false };
     updateBackend: { request: UpdateBackendRequest; response: Backend; stream: false };
     deleteBackend: { request: DeleteBackendRequest; response: Empty; stream: false };
+  };
+  MeteringService: {
+    /** Records of full hours and, last, of the hour under way, by LoadBalancer and hour. */
+    list: { request: ListMeteringRequest; response: ListMeteringResponse; stream: false };
+    /**
+     * From the programs on backends (`spillway backend report`): what went in and out since the report before.
+     * Idempotent by reporter and sequence: a report that comes again is acknowledged, not counted again.
+     */
+    report: { request: ReportRequest; response: ReportResponse; stream: false };
   };
   SessionService: {
     list: { request: ListSessionsRequest; response: ListSessionsResponse; stream: false };

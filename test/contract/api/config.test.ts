@@ -22,7 +22,7 @@ test('a document that is applied is in force with its defaults written out', asy
 test('before the first apply the version is 0 and nothing was applied', async (t) => {
   const { client } = await startApi(t);
   t.deepEqual(await client.config.get(), {
-    config: { loadBalancers: [], backendGroups: [] },
+    config: { loadBalancers: [], backendGroups: [], accessLists: [], addressPools: [] },
     version: 0n,
     appliedAt: null,
   });
@@ -139,7 +139,7 @@ test('a listener, a group and a backend are created, updated and deleted one by 
   await client.config.deleteBackend({ backendGroup: 'dns', name: '203.0.113.5' });
   await client.config.deleteLoadBalancer({ name: 'dns' });
   await client.config.deleteBackendGroup({ name: 'dns' });
-  t.deepEqual((await client.config.get()).config, { loadBalancers: [], backendGroups: [] });
+  t.deepEqual((await client.config.get()).config, { loadBalancers: [], backendGroups: [], accessLists: [], addressPools: [] });
 });
 
 test('an update mask resets what the request leaves unset', async (t) => {

@@ -14,6 +14,8 @@ function desiredOf(...addresses: string[]): Desired {
   const backends = addresses.map((one, i) => ({ name: `be${i}`, address: one, family: 4, weight: 100, zone: '' }));
   return {
     loadBalancers: [],
+    accessLists: [],
+    addressPools: [],
     backendGroups: [{ name: 'web', forwarding: 'L2_DSR', backends } as unknown as BackendGroup],
   };
 }

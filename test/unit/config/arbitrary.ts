@@ -10,6 +10,7 @@ import type {
   LoadBalancer,
   Probe,
 } from '../../../src/config/desired.js';
+import { noLimits } from '../../../src/config/desired.js';
 
 /** Any valid desired state, small: what validation gives, and so what compile and the store are given. */
 
@@ -69,6 +70,11 @@ function listener(groups: readonly string[]): fc.Arbitrary<Listener> {
     allUnhealthy: fc.constantFrom('FAIL_OPEN' as const, 'FAIL_CLOSED' as const),
     stopped: fc.boolean(),
     description: text,
+    sourcePersistenceMs: fc.constant(0),
+    accessControl: fc.constant(null),
+    limits: fc.constant(noLimits),
+    quic: fc.constant([]),
+    slowStartMs: fc.constant(0),
   });
 }
 
@@ -84,6 +90,9 @@ function loadBalancer(groups: readonly BackendGroup[]): fc.Arbitrary<Omit<LoadBa
           }),
     description: text,
     labels: fc.dictionary(fc.stringMatching(/^[a-z0-9][a-z0-9./-]{0,5}$/), text, { maxKeys: 3 }),
+    addressRequest: fc.constant(null),
+    limits: fc.constant(noLimits),
+    maxSegmentSize: fc.constant(0),
   });
 }
 
@@ -97,7 +106,7 @@ const backend: fc.Arbitrary<Backend> = fc
   })
   .map(({ name: given, number, family, weight, zone }) => {
     const address = backendAddress(number, family);
-    return { name: given ?? address, address, family, port: 0, weight, zone };
+    return { name: given ?? address, address, family, port: 0, weight, zone, quicServerId: new Uint8Array() };
   });
 
 const backendGroup: fc.Arbitrary<BackendGroup> = fc.record({
@@ -108,6 +117,8 @@ const backendGroup: fc.Arbitrary<BackendGroup> = fc.record({
     comparator: (a, b) => a.name === b.name || a.address === b.address,
   }),
   description: text,
+  tunnelPort: fc.constant(6080),
+  portMapping: fc.constant(false),
 });
 
 export const desired: fc.Arbitrary<Desired> = fc
@@ -116,6 +127,8 @@ export const desired: fc.Arbitrary<Desired> = fc
     fc
       .uniqueArray(loadBalancer(backendGroups), { maxLength: 3, selector: (balancer) => balancer.name })
       .map((balancers) => ({
+        accessLists: [],
+        addressPools: [],
         backendGroups,
         loadBalancers: balancers.map((balancer, index) => ({
           ...balancer,

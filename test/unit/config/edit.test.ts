@@ -2,6 +2,7 @@ import test from 'ava';
 import fc from 'fast-check';
 import { AlreadyExistsError, InvalidError, NotFoundError, PreconditionError } from '../../../src/base/errors.js';
 import type { Desired } from '../../../src/config/desired.js';
+import { noLimits } from '../../../src/config/desired.js';
 import { deleteBackendGroup, updateBackendGroup } from '../../../src/config/edit/backend_groups.js';
 import { createBackend, deleteBackend, updateBackend } from '../../../src/config/edit/backends.js';
 import { createListener, deleteListener, updateListener } from '../../../src/config/edit/listeners.js';
@@ -52,7 +53,7 @@ function editsOf(state: Desired): fc.Arbitrary<Edit> {
       groupChange.map((change) => (now) => updateBackendGroup(now, groupName, merge(change)).desired),
       fc.constant((now) => deleteBackendGroup(now, groupName)),
       backendChange.map((change) => (now) => {
-        const blank = { name: '', address: '203.0.113.250', port: 0, zone: '' };
+        const blank = { name: '', address: '203.0.113.250', port: 0, zone: '', quicServerId: new Uint8Array() };
         return createBackend(now, groupName, { ...blank, ...change }).desired;
       }),
     );
@@ -141,6 +142,9 @@ const state: Desired = validate(
         addresses: ['192.0.2.1'],
         description: '',
         labels: {},
+        addressRequest: null,
+        limits: noLimits,
+        maxSegmentSize: 0,
         listeners: [
           {
             name: 'https',
@@ -153,21 +157,30 @@ const state: Desired = validate(
             allUnhealthy: 'FAIL_OPEN',
             stopped: false,
             description: '',
+            sourcePersistenceMs: 0,
+            accessControl: null,
+            limits: noLimits,
+            quic: [],
+            slowStartMs: 0,
           },
         ],
       },
     ],
+    accessLists: [],
+    addressPools: [],
     backendGroups: [
       {
         name: 'web',
         forwarding: 'L2_DSR',
         description: '',
+        tunnelPort: 6080,
+        portMapping: false,
         backends: [
-          { name: 'be1', address: '203.0.113.1', family: 4, port: 0, weight: 100, zone: '' },
-          { name: '203.0.113.2', address: '203.0.113.2', family: 4, port: 0, weight: 100, zone: '' },
+          { name: 'be1', address: '203.0.113.1', family: 4, port: 0, weight: 100, zone: '', quicServerId: new Uint8Array() },
+          { name: '203.0.113.2', address: '203.0.113.2', family: 4, port: 0, weight: 100, zone: '', quicServerId: new Uint8Array() },
         ],
       },
-      { name: 'spare', forwarding: 'L2_DSR', description: '', backends: [] },
+      { name: 'spare', forwarding: 'L2_DSR', description: '', tunnelPort: 6080, portMapping: false, backends: [] },
     ],
   }),
 );

@@ -6,7 +6,7 @@ import { openStore } from '../../../src/config/store.js';
 const folder = process.argv[2]!;
 const store = openStore(path.join(folder, 'state.json'));
 const saved = (version: number) => ({
-  desired: { loadBalancers: [], backendGroups: [] },
+  desired: { loadBalancers: [], backendGroups: [], accessLists: [], addressPools: [] },
   version,
   appliedAtMs: 1,
 });

@@ -8,11 +8,13 @@ import type { Desired } from '../../../src/config/desired.js';
 import { openStore } from '../../../src/config/store.js';
 import { nodeFiles, type StoreFiles } from '../../../src/config/store_files.js';
 
-const nothing: Desired = { loadBalancers: [], backendGroups: [] };
+const nothing: Desired = { loadBalancers: [], backendGroups: [], accessLists: [], addressPools: [] };
 const saved = (version: number, desired: Desired = nothing) => ({ desired, version, appliedAtMs: 1_700_000_000_000 });
 const some: Desired = {
   loadBalancers: [],
-  backendGroups: [{ name: 'web', forwarding: 'IPIP', description: 'é "', backends: [] }],
+  accessLists: [],
+  addressPools: [],
+  backendGroups: [{ name: 'web', forwarding: 'IPIP', description: 'é "', backends: [], tunnelPort: 6080, portMapping: false }],
 };
 const now = () => Date.UTC(2024, 1, 3, 4, 5, 6, 7);
 
