@@ -24,6 +24,7 @@ struct clock_reading abi_clock_reading;
 struct drop_event abi_drop_event;
 enum service_flags abi_service_flags;
 enum session_state abi_session_state;
+enum schedule abi_schedule;
 enum pool_flags abi_pool_flags;
 enum backend_flags abi_backend_flags;
 enum forwarding abi_forwarding;
@@ -36,8 +37,8 @@ struct decap_counters abi_decap_counters;
 enum decap_reason abi_decap_reason;
 
 _Static_assert(sizeof(struct vip_key) == 20, "vip_key");
-_Static_assert(sizeof(struct service) == 24, "service");
-_Static_assert(sizeof(struct pool) == 32, "pool");
+_Static_assert(sizeof(struct service) == 64, "service: one cache line");
+_Static_assert(sizeof(struct pool) == 40, "pool");
 _Static_assert(sizeof(struct backend) == 64, "backend: one cache line");
 _Static_assert(sizeof(struct session_slot) == 16, "session_slot");
 _Static_assert(sizeof(struct session_bucket) == 64, "session_bucket: one cache line");

@@ -6,8 +6,8 @@
 #include <linux/types.h>
 
 struct lb_config {
-	__u32 bucket_mask; /* buckets - 1; buckets is a power of two */
-	__u32 frags;	   /* loaded with BPF_F_XDP_HAS_FRAGS: frames may not be linear */
+	__u32 buckets; /* of the session table; at least 2 */
+	__u32 frags;   /* loaded with BPF_F_XDP_HAS_FRAGS: frames may not be linear */
 };
 
 /* Argument of clock.bpf.c. */

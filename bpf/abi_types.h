@@ -11,7 +11,7 @@
 
 #include <linux/types.h>
 
-#define LAYOUT_VERSION 1
+#define LAYOUT_VERSION 2
 
 /* An IPv4 address is kept IPv4-mapped (::ffff:a.b.c.d). */
 struct address {
@@ -37,8 +37,17 @@ struct vip_value {
 
 enum service_flags {
 	SERVICE_IN_USE = 1,
-	SERVICE_SOURCE_HASH = 2, /* scheduler SCH: Maglev over the client's address alone */
-	SERVICE_STOPPED = 4,	 /* new flows are dropped; known ones once their sessions are cleared */
+	SERVICE_STOPPED = 2, /* new flows are dropped; known ones once their sessions are cleared */
+	SERVICE_ALLOW = 4,   /* access_list names who may; unset: who may not */
+};
+
+/* How a flow without a session finds its backend among the slots of the pool's table. */
+enum schedule {
+	SCHEDULE_TUPLE = 0,  /* TCH: Maglev over addresses and ports */
+	SCHEDULE_SOURCE = 1, /* SCH: Maglev over the client's address */
+	SCHEDULE_TURN = 2,   /* WRR, RR: the next slot */
+	SCHEDULE_LEAST = 3,  /* WLC: the least loaded of the members that the slots name */
+	SCHEDULE_QUIC = 4,   /* QCH: the server id in the connection id, else as SCHEDULE_TUPLE */
 };
 
 /* Index of session timeouts, and the state of a session. */
@@ -47,15 +56,22 @@ enum session_state {
 	SESSION_YOUNG = 1, /* one packet seen: the first to go */
 	SESSION_ESTABLISHED = 2,
 	SESSION_CLOSING = 3, /* FIN or RST seen */
+	SESSION_SOURCE = 4,  /* no flow: where a client's next connection goes (source persistence) */
 };
 
-/* One VIP address, protocol and port. */
+/* One VIP address, protocol and port: a cache line. */
 struct service {
 	__u16 pool;
 	__u16 flags;		/* enum service_flags */
-	__u16 timeout_ticks[4]; /* by session_state; [0] unused */
-	__u32 pad;
-	__u64 identity; /* digest of its name: the agent finds its ids again by it */
+	__u16 timeout_ticks[4]; /* by session_state & 3: [0] is source persistence, 0 = off */
+	__u8 schedule;		/* enum schedule */
+	__u8 quic;		/* SCHEDULE_QUIC: number of its configurations */
+	__u16 max_segment;	/* SYNs that offer a larger MSS are rewritten; 0 = left alone */
+	__u64 identity;		/* digest of its name: the agent finds its ids again by it */
+	__u32 access_list;	/* 0: none */
+	__u16 listener_limit;	/* index into limits; 0: none */
+	__u16 balancer_limit;	/* of its LoadBalancer */
+	__u32 pad[8];
 };
 
 enum pool_flags {
@@ -67,8 +83,9 @@ struct pool {
 	__u32 table;	      /* index into maglev */
 	__u32 previous_table; /* the one before the last swap: read until handover_until */
 	__u32 handover_until; /* 32-bit tick; SYNs whose choice changed are recorded until then */
+	__u32 slots;	      /* of the table in use: MAGLEV_SLOTS, or fewer where slots are taken in turn */
 	__u16 flags;	      /* enum pool_flags */
-	__u16 pad;
+	__u16 pad[3];
 	__u64 recipe; /* digest of members and weights that filled `table` */
 	__u64 identity;
 };
@@ -83,10 +100,11 @@ struct maglev_table {
 
 enum backend_flags {
 	BACKEND_IN_USE = 1,
-	BACKEND_UP = 2,	      /* takes packets; unset: its sessions select anew */
-	BACKEND_HEALTHY = 4,  /* what health checks last said: the agent's memory over restarts */
-	BACKEND_CHECKED = 8,  /* health is known */
-	BACKEND_RETIRED = 16, /* removed; the number is kept until no session names it */
+	BACKEND_UP = 2,	       /* takes packets; unset: its sessions select anew */
+	BACKEND_HEALTHY = 4,   /* what health checks last said: the agent's memory over restarts */
+	BACKEND_CHECKED = 8,   /* health is known */
+	BACKEND_RETIRED = 16,  /* removed; the number is kept until no session names it */
+	BACKEND_DRAINING = 32, /* weight 0: keeps its sessions, gets no new ones, not by persistence either */
 };
 
 enum forwarding {
@@ -94,6 +112,8 @@ enum forwarding {
 	FORWARD_L2_DSR = 1,
 	FORWARD_IPIP4 = 2, /* outer IPv4 */
 	FORWARD_IPIP6 = 3, /* outer IPv6 */
+	FORWARD_GUE4 = 4,  /* outer IPv4 and UDP: Generic UDP Encapsulation, variant 1 (draft-ietf-intarea-gue) */
+	FORWARD_GUE6 = 5,
 };
 
 struct backend {
@@ -101,11 +121,14 @@ struct backend {
 	__u8 forwarding; /* enum forwarding */
 	__u8 flags;	 /* enum backend_flags */
 	__u32 outer_sum; /* IPv4: unfolded sum of the constant words of the outer header */
+	__u16 egress;	 /* how it leaves: index into egresses; 0: by the port that it came in by */
+	__be16 tunnel_port;
 	__u64 identity;
 	struct address address;
 	struct address source; /* of the outer header */
 	__u32 mtu;	       /* of the way to the backend, bytes of IP packet */
-	__u32 pad;
+	__u16 outer_bytes;     /* of the outer headers; 0: none */
+	__u16 weight;	       /* 0 to 100 */
 };
 
 /* ---- sessions ------------------------------------------------------------ */

@@ -25,36 +25,43 @@ static __always_inline __u64 mix(__u64 h, const struct settings *settings)
 	return h ? h : 1; /* tag 0 means a free slot */
 }
 
-static __always_inline __u64 flow_fingerprint(const struct packet *packet, const struct settings *settings)
+static __always_inline __u64 fingerprint4(__be32 source, __be32 destination, __be32 ports, __u32 protocol,
+					  const struct settings *settings)
 {
 	const __u32 *key = settings->key;
-	__u64 h = nh(packet->ports, packet->protocol, key);
 
-	if (packet->v6) {
-		const __be32 *s = packet->source6->in6_u.u6_addr32, *d = packet->destination6->in6_u.u6_addr32;
+	return mix(nh(ports, protocol, key) + nh(source, destination, key + 2), settings);
+}
 
-		h += nh(s[0], s[1], key + 2) + nh(s[2], s[3], key + 4);
-		h += nh(d[0], d[1], key + 6) + nh(d[2], d[3], key + 8);
-	} else {
-		h += nh(packet->source4, packet->destination4, key + 2);
-	}
+static __always_inline __u64 fingerprint6(const __be32 *s, const __be32 *d, __be32 ports, __u32 protocol,
+					  const struct settings *settings)
+{
+	const __u32 *key = settings->key;
+	__u64 h = nh(ports, protocol, key);
+
+	h += nh(s[0], s[1], key + 2) + nh(s[2], s[3], key + 4);
+	h += nh(d[0], d[1], key + 6) + nh(d[2], d[3], key + 8);
 	return mix(h, settings);
+}
+
+static __always_inline __u64 flow_fingerprint(const struct packet *packet, const struct settings *settings)
+{
+	const __be32 *s = packet->source.words, *d = packet->destination.words;
+
+	if (packet->v6)
+		return fingerprint6(s, d, packet->ports, packet->protocol, settings);
+	return fingerprint4(s[3], d[3], packet->ports, packet->protocol, settings);
 }
 
 /* Scheduler SCH: the client's address alone. */
 static __always_inline __u64 source_fingerprint(const struct packet *packet, const struct settings *settings)
 {
+	const __be32 *s = packet->source.words;
 	const __u32 *key = settings->key;
-	__u64 h;
 
-	if (packet->v6) {
-		const __be32 *s = packet->source6->in6_u.u6_addr32;
-
-		h = nh(s[0], s[1], key + 2) + nh(s[2], s[3], key + 4);
-	} else {
-		h = nh(packet->source4, 0, key + 2);
-	}
-	return mix(h, settings);
+	if (packet->v6)
+		return mix(nh(s[0], s[1], key + 2) + nh(s[2], s[3], key + 4), settings);
+	return mix(nh(s[3], 0, key + 2), settings);
 }
 
 #endif

@@ -13,6 +13,8 @@
 #include <linux/ip.h>
 #include <linux/ipv6.h>
 #include <linux/pkt_cls.h>
+#include <linux/udp.h>
+#include <stdbool.h>
 #include <bpf/bpf_endian.h>
 
 #define ONLY_BACKENDS
@@ -56,22 +58,35 @@ static __always_inline int forward_l2(struct __sk_buff *skb, const struct backen
 
 /* The kernel keeps offsets of checksums and segments right across adjust_room; the Ethernet type is ours to mend. */
 static __always_inline int push_outer(struct __sk_buff *skb, const struct backend *backend, const void *outer,
-				      __u32 bytes)
+				      __u32 ip_bytes, bool udp)
 {
-	__u64 layer = bytes == sizeof(struct iphdr) ? BPF_F_ADJ_ROOM_ENCAP_L3_IPV4 : BPF_F_ADJ_ROOM_ENCAP_L3_IPV6;
-	__be16 type = bytes == sizeof(struct iphdr) ? bpf_htons(ETH_P_IP) : bpf_htons(ETH_P_IPV6);
+	bool v4 = ip_bytes == sizeof(struct iphdr);
+	__u64 layer = v4 ? BPF_F_ADJ_ROOM_ENCAP_L3_IPV4 : BPF_F_ADJ_ROOM_ENCAP_L3_IPV6;
+	__be16 type = v4 ? bpf_htons(ETH_P_IP) : bpf_htons(ETH_P_IPV6);
+	__u32 room = ip_bytes + (udp ? sizeof(struct udphdr) : 0), inner = skb->len - ETH_HLEN;
+	struct udphdr header = {
+		.source = bpf_htons(0xc000 | (bpf_get_hash_recalc(skb) & 0x3fff)),
+		.dest = backend->tunnel_port,
+		.len = bpf_htons(inner + sizeof(header)),
+	};
 
-	if (bpf_skb_adjust_room(skb, bytes, BPF_ADJ_ROOM_MAC, layer) ||
-	    bpf_skb_store_bytes(skb, ETH_HLEN, outer, bytes, 0) ||
+	if (udp)
+		layer |= BPF_F_ADJ_ROOM_ENCAP_L4_UDP;
+	if (bpf_skb_adjust_room(skb, room, BPF_ADJ_ROOM_MAC, layer) ||
+	    bpf_skb_store_bytes(skb, ETH_HLEN, outer, ip_bytes, 0) ||
+	    (udp && bpf_skb_store_bytes(skb, ETH_HLEN + ip_bytes, &header, sizeof(header), 0)) ||
 	    bpf_skb_store_bytes(skb, ETH_HLEN - sizeof(type), &type, sizeof(type), 0))
 		return -1;
 	return forward_l2(skb, backend);
 }
 
-static __always_inline int forward_ipip4(struct __sk_buff *skb, const struct backend *backend)
+static __always_inline int forward_in4(struct __sk_buff *skb, const struct backend *backend, bool udp)
 {
-	__be16 total = bpf_htons(skb->len - ETH_HLEN + sizeof(struct iphdr));
-	__u8 class = traffic_class(skb);
+	__u32 bytes = sizeof(struct iphdr) + (udp ? sizeof(struct udphdr) : 0);
+	__be16 total = bpf_htons(skb->len - ETH_HLEN + bytes);
+	__u8 class = traffic_class(skb), v6 = skb->protocol == bpf_htons(ETH_P_IPV6);
+	/* backend->outer_sum is that of an IPv4 packet within. */
+	__u32 other = v6 && !udp ? bpf_htons(IPPROTO_IPV6 - IPPROTO_IPIP) : 0;
 	struct iphdr outer = {
 		.version = 4,
 		.ihl = 5,
@@ -79,31 +94,31 @@ static __always_inline int forward_ipip4(struct __sk_buff *skb, const struct bac
 		.tot_len = total,
 		.frag_off = bpf_htons(0x4000),
 		.ttl = OUTER_TTL,
-		.protocol = IPPROTO_IPIP,
-		.check = fold_sum(backend->outer_sum + total + bpf_htons(class)),
+		.protocol = udp	 ? IPPROTO_UDP
+			    : v6 ? IPPROTO_IPV6
+				 : IPPROTO_IPIP,
+		.check = fold_sum(backend->outer_sum + other + total + bpf_htons(class)),
 		.saddr = backend->source.words[3],
 		.daddr = backend->address.words[3],
 	};
 
-	/* The data path has no IPv6 in IPv4 either. */
-	if (skb->protocol != bpf_htons(ETH_P_IP))
-		return -1;
-	return push_outer(skb, backend, &outer, sizeof(outer));
+	return push_outer(skb, backend, &outer, sizeof(outer), udp);
 }
 
-static __always_inline int forward_ipip6(struct __sk_buff *skb, const struct backend *backend)
+static __always_inline int forward_in6(struct __sk_buff *skb, const struct backend *backend, bool udp)
 {
-	__u32 label = bpf_get_hash_recalc(skb) & FLOW_LABEL_MASK;
+	__u32 label = bpf_get_hash_recalc(skb) & FLOW_LABEL_MASK, more = udp ? sizeof(struct udphdr) : 0;
+	__u8 inner = skb->protocol == bpf_htons(ETH_P_IP) ? IPPROTO_IPIP : IPPROTO_IPV6;
 	struct ipv6hdr outer = {
-		.payload_len = bpf_htons(skb->len - ETH_HLEN),
-		.nexthdr = skb->protocol == bpf_htons(ETH_P_IP) ? IPPROTO_IPIP : IPPROTO_IPV6,
+		.payload_len = bpf_htons(skb->len - ETH_HLEN + more),
+		.nexthdr = udp ? IPPROTO_UDP : inner,
 		.hop_limit = OUTER_TTL,
 	};
 
 	*(__be32 *)&outer = bpf_htonl(6u << 28 | (__u32)traffic_class(skb) << 20 | label);
 	__builtin_memcpy(&outer.saddr, backend->source.bytes, sizeof(outer.saddr));
 	__builtin_memcpy(&outer.daddr, backend->address.bytes, sizeof(outer.daddr));
-	return push_outer(skb, backend, &outer, sizeof(outer));
+	return push_outer(skb, backend, &outer, sizeof(outer), udp);
 }
 
 SEC("tc")
@@ -118,7 +133,7 @@ int probe(struct __sk_buff *skb)
 	if (skb->protocol != bpf_htons(ETH_P_IP) && skb->protocol != bpf_htons(ETH_P_IPV6))
 		return DROP;
 	id = skb->mark & ~PROBE_MARK_MASK;
-	backend = bpf_map_lookup_elem(&backends_v1, &id);
+	backend = bpf_map_lookup_elem(&backends_v2, &id);
 	if (!backend || !(backend->flags & BACKEND_IN_USE) || !has_next_hop(backend))
 		return DROP;
 	switch (backend->forwarding) {
@@ -126,10 +141,16 @@ int probe(struct __sk_buff *skb)
 		failure = forward_l2(skb, backend);
 		break;
 	case FORWARD_IPIP4:
-		failure = forward_ipip4(skb, backend);
+		failure = forward_in4(skb, backend, false);
 		break;
 	case FORWARD_IPIP6:
-		failure = forward_ipip6(skb, backend);
+		failure = forward_in6(skb, backend, false);
+		break;
+	case FORWARD_GUE4:
+		failure = forward_in4(skb, backend, true);
+		break;
+	case FORWARD_GUE6:
+		failure = forward_in6(skb, backend, true);
 		break;
 	}
 	return failure ? DROP : TC_ACT_OK;

@@ -12,14 +12,6 @@
 #include "fingerprint.h"
 #include "session.h"
 
-struct choice {
-	__u32 backend_id;
-	struct backend *backend;
-	__u32 service_id;
-	struct service *service;
-	bool record_syn;
-};
-
 enum { NO_VIP = -1, NO_LISTENER = 0 };
 
 /* The service of this address, port and protocol, NO_LISTENER or NO_VIP. */
@@ -29,19 +21,19 @@ __noinline int find_service(struct vip_key *key)
 
 	if (!key)
 		return NO_VIP;
-	value = bpf_map_lookup_elem(&vips_v1, key);
+	value = bpf_map_lookup_elem(&vips_v2, key);
 	if (value)
 		return value->service;
 	key->port = 0;
 	key->protocol = 0;
-	return bpf_map_lookup_elem(&vips_v1, key) ? NO_LISTENER : NO_VIP;
+	return bpf_map_lookup_elem(&vips_v2, key) ? NO_LISTENER : NO_VIP;
 }
 
 static __always_inline int service_of(const struct packet *packet)
 {
-	struct vip_key key = {.port = packet->ports >> 16, .protocol = packet->protocol};
+	struct vip_key key = {
+		.address = packet->destination, .port = packet->ports >> 16, .protocol = packet->protocol};
 
-	put_address(&key.address, packet->v6, packet->destination4, packet->destination6);
 	return find_service(&key);
 }
 
@@ -56,14 +48,14 @@ static __always_inline __u32 maglev_slot(__u64 tag)
 
 static __always_inline __u32 table_entry(__u32 table_index, __u32 slot)
 {
-	struct maglev_table *table = bpf_map_lookup_elem(&maglev_v1, &table_index);
+	struct maglev_table *table = bpf_map_lookup_elem(&maglev_v2, &table_index);
 
 	return table ? table->slots[slot] : MAGLEV_NONE;
 }
 
 static __always_inline struct backend *backend_up(__u32 id)
 {
-	struct backend *backend = bpf_map_lookup_elem(&backends_v1, &id);
+	struct backend *backend = bpf_map_lookup_elem(&backends_v2, &id);
 
 	return backend && backend->flags & BACKEND_UP ? backend : NULL;
 }
@@ -74,36 +66,42 @@ static __always_inline bool in_handover(const struct pool *pool, __u32 tick)
 	return pool->previous_table != pool->table && (__s32)(pool->handover_until - tick) >= 0;
 }
 
-static __always_inline int select_backend(const struct packet *packet, const struct settings *settings,
-					  struct choice *choice)
+/* Maglev, and the table before it for what began before the swap. Fills backend_id and record_syn. */
+static __always_inline int select_hashed(struct work *work, const struct pool *pool, __u64 hash)
 {
+	const struct packet *packet = &work->packet;
 	bool tcp = packet->protocol == IPPROTO_TCP, syn = packet->tcp_flags & TCP_SYN;
-	__u32 pool_id = choice->service->pool, slot, before;
-	struct pool *pool = bpf_map_lookup_elem(&pools_v1, &pool_id);
-	struct backend *backend;
+	__u32 slot = maglev_slot(hash), before;
 
-	if (!pool || !(pool->flags & POOL_IN_USE))
-		return DROP_INTERNAL;
-	slot = maglev_slot(choice->service->flags & SERVICE_SOURCE_HASH ? source_fingerprint(packet, settings)
-									: packet->tag);
-	choice->backend_id = table_entry(pool->table, slot);
+	work->backend_id = table_entry(pool->table, slot);
 	if (tcp && in_handover(pool, packet->tick)) {
 		before = table_entry(pool->previous_table, slot);
-		if (before != choice->backend_id) {
-			backend = backend_up(before);
+		if (before != work->backend_id) {
 			if (syn) {
-				choice->record_syn = true;
-			} else if (backend) {
-				choice->backend_id = before;
-				choice->backend = backend;
+				work->record_syn = true;
+			} else if (backend_up(before)) {
+				work->backend_id = before;
 				return VERDICT_NONE;
 			}
 		}
 	}
-	if (choice->backend_id == MAGLEV_NONE)
+	if (work->backend_id == MAGLEV_NONE)
 		return DROP_NO_BACKEND;
-	choice->backend = backend_up(choice->backend_id);
-	return choice->backend ? VERDICT_NONE : DROP_BACKEND_DOWN;
+	return backend_up(work->backend_id) ? VERDICT_NONE : DROP_BACKEND_DOWN;
+}
+
+/* A backend for a flow that has no session, by the listener's scheduler. Fills backend_id and record_syn. */
+static __always_inline int select_backend(struct work *work, const struct settings *settings,
+					  const struct service *service)
+{
+	__u32 pool_id = service->pool;
+	struct pool *pool = bpf_map_lookup_elem(&pools_v2, &pool_id);
+
+	if (!pool || !(pool->flags & POOL_IN_USE))
+		return DROP_INTERNAL;
+	if (service->schedule == SCHEDULE_SOURCE)
+		return select_hashed(work, pool, source_fingerprint(&work->packet, settings));
+	return select_hashed(work, pool, work->packet.tag);
 }
 
 #endif

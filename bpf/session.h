@@ -43,25 +43,27 @@ static __always_inline __u32 session_idle(__u64 value, __u32 tick)
 
 static __always_inline __u32 first_bucket(__u64 tag)
 {
-	return tag & config.bucket_mask;
+	return (__u64)(__u32)tag * config.buckets >> 32;
 }
 
 static __always_inline __u32 second_bucket(__u64 tag)
 {
-	__u32 first = first_bucket(tag), second = (tag >> 32) & config.bucket_mask;
+	__u32 first = first_bucket(tag), second = (tag >> 32) * config.buckets >> 32;
 
-	return second == first ? first ^ 1 : second;
+	if (second != first)
+		return second;
+	return first + 1 == config.buckets ? 0 : first + 1;
 }
 
 static __always_inline struct session_bucket *bucket_at(__u32 index)
 {
-	return bpf_map_lookup_elem(&sessions_v1, &index);
+	return bpf_map_lookup_elem(&sessions_v2, &index);
 }
 
 static __always_inline bool session_expired(__u64 value, __u32 tick)
 {
 	__u32 id = session_service(value);
-	struct service *service = bpf_map_lookup_elem(&services_v1, &id);
+	struct service *service = bpf_map_lookup_elem(&services_v2, &id);
 	__u32 state = session_state(value) & 3;
 
 	return !service || session_idle(value, tick) > service->timeout_ticks[state];

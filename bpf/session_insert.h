@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * Where a new session goes: a free slot of the emptier bucket; else the place of what is expired, closing or young,
- * oldest first; else room is made by moving others to their second bucket; else an established session that has
- * been idle for more than half of its timeout gives way; else the flow is not tracked. So a full table never costs a
- * busy connection, and a flood of new flows costs only its own.
+ * Where a new session goes: its first bucket while two slots are free there, else a free slot of the emptier one; else
+ * the place of what is expired; else room is made by moving others to their second bucket; else, oldest first, what is
+ * closing, then what is young, then an established session that has been idle for more than half of its timeout gives
+ * way; else the flow is not tracked. So a full table never costs a busy connection, and a flood of new flows costs only
+ * its own.
  *
  * The functions that are not static are verified one by one, each once, whatever calls them.
  */
@@ -14,14 +15,6 @@
 
 /* After n failed searches for room the next min(2^n, this) are left out: a full table is not searched per packet. */
 #define MAX_ROOM_SKIP 1024
-
-struct insertion {
-	__u64 tag;
-	__u64 value;
-	__u32 tick;
-	__u32 pad;
-	struct session_detail detail;
-};
 
 enum victim_rank { RANK_EXPIRED, RANK_CLOSING, RANK_YOUNG, RANK_OLD, RANK_NONE };
 
@@ -34,7 +27,7 @@ struct victim {
 /* The caller owns the slot: its tag is set and its value 0, or it is about to be (after winning the value). */
 static __always_inline void publish(struct session_slot *slot, __u32 index, const struct insertion *in)
 {
-	struct session_detail *detail = bpf_map_lookup_elem(&details_v1, &index);
+	struct session_detail *detail = bpf_map_lookup_elem(&details_v2, &index);
 
 	if (detail)
 		*detail = in->detail;
@@ -71,7 +64,7 @@ static __always_inline bool take_free(struct session_bucket *bucket, __u32 index
 static __always_inline __u32 eviction_score(__u64 value, __u32 tick)
 {
 	__u32 id = session_service(value), state = session_state(value) & 3;
-	struct service *service = bpf_map_lookup_elem(&services_v1, &id);
+	struct service *service = bpf_map_lookup_elem(&services_v2, &id);
 	__u32 limit = service ? service->timeout_ticks[state] : 0, idle = session_idle(value, tick), rank;
 
 	if (idle > limit)
@@ -152,8 +145,8 @@ __noinline int move_out(__u32 from_index, __u32 to_bucket)
 		to = &target->slots[i];
 		if (ONCE(to->tag) || __sync_val_compare_and_swap(&to->tag, 0, tag))
 			continue;
-		from_detail = bpf_map_lookup_elem(&details_v1, &from_index);
-		to_detail = bpf_map_lookup_elem(&details_v1, &to_index);
+		from_detail = bpf_map_lookup_elem(&details_v2, &from_index);
+		to_detail = bpf_map_lookup_elem(&details_v2, &to_index);
 		if (from_detail && to_detail)
 			*to_detail = *from_detail;
 		__sync_lock_test_and_set(&to->value, value);
@@ -235,24 +228,24 @@ static __always_inline int room_in(__u32 first, __u32 second, __u32 *bucket)
 
 static __always_inline bool make_room(const struct insertion *in, __u32 first, __u32 second)
 {
-	__u32 zero = 0, index;
-	struct scratch *scratch = bpf_map_lookup_elem(&scratch_v1, &zero);
+	struct work *work = this_work();
 	struct session_bucket *bucket;
+	__u32 index;
 	int slot;
 
-	if (!scratch)
+	if (!work)
 		return false;
-	if (scratch->room_skip) {
-		scratch->room_skip--;
+	if (work->room_skip) {
+		work->room_skip--;
 		return false;
 	}
 	slot = room_in(first, second, &index);
 	if (slot < 0) {
-		scratch->room_failures++;
-		scratch->room_skip = scratch->room_failures < 10 ? 1u << scratch->room_failures : MAX_ROOM_SKIP;
+		work->room_failures++;
+		work->room_skip = work->room_failures < 10 ? 1u << work->room_failures : MAX_ROOM_SKIP;
 		return false;
 	}
-	scratch->room_failures = 0;
+	work->room_failures = 0;
 	bucket = bucket_at(index);
 	if (!bucket)
 		return false;
@@ -269,6 +262,7 @@ __noinline int session_insert(const struct insertion *in)
 	struct session_bucket *a, *b;
 	__u32 first, second;
 	bool done;
+	int free;
 
 	if (!in)
 		return 0;
@@ -278,7 +272,9 @@ __noinline int session_insert(const struct insertion *in)
 	b = bucket_at(second);
 	if (!a || !b)
 		return 0;
-	if (free_slots(b) > free_slots(a))
+	free = free_slots(a);
+	/* The second bucket's line is looked at only when the first has one slot left. */
+	if (free < 2 && free_slots(b) > free)
 		done = take_free(b, second, in) || take_free(a, first, in);
 	else
 		done = take_free(a, first, in) || take_free(b, second, in);
@@ -327,7 +323,8 @@ __noinline int session_make_room(const struct insertion *in)
  */
 static __always_inline bool session_record(const struct insertion *in)
 {
-	if (session_insert(in) || session_evict(in, RANK_YOUNG) || session_make_room(in) || session_evict(in, RANK_OLD))
+	if (session_insert(in) || session_evict(in, RANK_EXPIRED) || session_make_room(in) ||
+	    session_evict(in, RANK_OLD))
 		return true;
 	count_table(TABLE_NOT_TRACKED, 1);
 	return false;

@@ -40,47 +40,73 @@ export function writeVipValue(view: DataView, at: number, value: VipValue): void
   view.setUint32(at + 0, value.service, true);
 }
 
-export const serviceSize = 24;
+export const serviceSize = 64;
 export const serviceOffset = {
   pool: 0,
   flags: 2,
   timeoutTicks: 4,
+  schedule: 12,
+  quic: 13,
+  maxSegment: 14,
   identity: 16,
+  accessList: 24,
+  listenerLimit: 28,
+  balancerLimit: 30,
 } as const;
 export interface Service {
   readonly pool: number;
   readonly flags: number;
   readonly timeoutTicks: readonly number[];
+  readonly schedule: number;
+  readonly quic: number;
+  readonly maxSegment: number;
   readonly identity: bigint;
+  readonly accessList: number;
+  readonly listenerLimit: number;
+  readonly balancerLimit: number;
 }
 export function readService(view: DataView, at: number): Service {
   return {
     pool: view.getUint16(at + 0, true),
     flags: view.getUint16(at + 2, true),
     timeoutTicks: Array.from({ length: 4 }, (_, i) => view.getUint16(at + 4 + i * 2, true)),
+    schedule: view.getUint8(at + 12),
+    quic: view.getUint8(at + 13),
+    maxSegment: view.getUint16(at + 14, true),
     identity: view.getBigUint64(at + 16, true),
+    accessList: view.getUint32(at + 24, true),
+    listenerLimit: view.getUint16(at + 28, true),
+    balancerLimit: view.getUint16(at + 30, true),
   };
 }
 export function writeService(view: DataView, at: number, value: Service): void {
   view.setUint16(at + 0, value.pool, true);
   view.setUint16(at + 2, value.flags, true);
   value.timeoutTicks.forEach((item, i) => { view.setUint16(at + 4 + i * 2, item, true); });
+  view.setUint8(at + 12, value.schedule);
+  view.setUint8(at + 13, value.quic);
+  view.setUint16(at + 14, value.maxSegment, true);
   view.setBigUint64(at + 16, value.identity, true);
+  view.setUint32(at + 24, value.accessList, true);
+  view.setUint16(at + 28, value.listenerLimit, true);
+  view.setUint16(at + 30, value.balancerLimit, true);
 }
 
-export const poolSize = 32;
+export const poolSize = 40;
 export const poolOffset = {
   table: 0,
   previousTable: 4,
   handoverUntil: 8,
-  flags: 12,
-  recipe: 16,
-  identity: 24,
+  slots: 12,
+  flags: 16,
+  recipe: 24,
+  identity: 32,
 } as const;
 export interface Pool {
   readonly table: number;
   readonly previousTable: number;
   readonly handoverUntil: number;
+  readonly slots: number;
   readonly flags: number;
   readonly recipe: bigint;
   readonly identity: bigint;
@@ -90,18 +116,20 @@ export function readPool(view: DataView, at: number): Pool {
     table: view.getUint32(at + 0, true),
     previousTable: view.getUint32(at + 4, true),
     handoverUntil: view.getUint32(at + 8, true),
-    flags: view.getUint16(at + 12, true),
-    recipe: view.getBigUint64(at + 16, true),
-    identity: view.getBigUint64(at + 24, true),
+    slots: view.getUint32(at + 12, true),
+    flags: view.getUint16(at + 16, true),
+    recipe: view.getBigUint64(at + 24, true),
+    identity: view.getBigUint64(at + 32, true),
   };
 }
 export function writePool(view: DataView, at: number, value: Pool): void {
   view.setUint32(at + 0, value.table, true);
   view.setUint32(at + 4, value.previousTable, true);
   view.setUint32(at + 8, value.handoverUntil, true);
-  view.setUint16(at + 12, value.flags, true);
-  view.setBigUint64(at + 16, value.recipe, true);
-  view.setBigUint64(at + 24, value.identity, true);
+  view.setUint32(at + 12, value.slots, true);
+  view.setUint16(at + 16, value.flags, true);
+  view.setBigUint64(at + 24, value.recipe, true);
+  view.setBigUint64(at + 32, value.identity, true);
 }
 
 export const maglevTableSize = 131080;
@@ -115,20 +143,28 @@ export const backendOffset = {
   forwarding: 6,
   flags: 7,
   outerSum: 8,
+  egress: 12,
+  tunnelPort: 14,
   identity: 16,
   address: 24,
   source: 40,
   mtu: 56,
+  outerBytes: 60,
+  weight: 62,
 } as const;
 export interface Backend {
   readonly nextHop: Uint8Array;
   readonly forwarding: number;
   readonly flags: number;
   readonly outerSum: number;
+  readonly egress: number;
+  readonly tunnelPort: number;
   readonly identity: bigint;
   readonly address: Uint8Array;
   readonly source: Uint8Array;
   readonly mtu: number;
+  readonly outerBytes: number;
+  readonly weight: number;
 }
 export function readBackend(view: DataView, at: number): Backend {
   return {
@@ -136,10 +172,14 @@ export function readBackend(view: DataView, at: number): Backend {
     forwarding: view.getUint8(at + 6),
     flags: view.getUint8(at + 7),
     outerSum: view.getUint32(at + 8, true),
+    egress: view.getUint16(at + 12, true),
+    tunnelPort: view.getUint16(at + 14),
     identity: view.getBigUint64(at + 16, true),
     address: new Uint8Array(view.buffer, view.byteOffset + at + 24, 16).slice(),
     source: new Uint8Array(view.buffer, view.byteOffset + at + 40, 16).slice(),
     mtu: view.getUint32(at + 56, true),
+    outerBytes: view.getUint16(at + 60, true),
+    weight: view.getUint16(at + 62, true),
   };
 }
 export function writeBackend(view: DataView, at: number, value: Backend): void {
@@ -147,10 +187,14 @@ export function writeBackend(view: DataView, at: number, value: Backend): void {
   view.setUint8(at + 6, value.forwarding);
   view.setUint8(at + 7, value.flags);
   view.setUint32(at + 8, value.outerSum, true);
+  view.setUint16(at + 12, value.egress, true);
+  view.setUint16(at + 14, value.tunnelPort);
   view.setBigUint64(at + 16, value.identity, true);
   new Uint8Array(view.buffer, view.byteOffset + at + 24, 16).set(value.address);
   new Uint8Array(view.buffer, view.byteOffset + at + 40, 16).set(value.source);
   view.setUint32(at + 56, value.mtu, true);
+  view.setUint16(at + 60, value.outerBytes, true);
+  view.setUint16(at + 62, value.weight, true);
 }
 
 export const sessionSlotSize = 16;
@@ -291,10 +335,10 @@ export function writeTraffic(view: DataView, at: number, value: Traffic): void {
   view.setBigUint64(at + 24, value.noSession, true);
 }
 
-export const lbCountersSize = 192;
+export const lbCountersSize = 576;
 export const lbCountersOffset = {
   reasons: 0,
-  table: 128,
+  table: 512,
 } as const;
 export interface LbCounters {
   readonly reasons: readonly bigint[];
@@ -302,32 +346,32 @@ export interface LbCounters {
 }
 export function readLbCounters(view: DataView, at: number): LbCounters {
   return {
-    reasons: Array.from({ length: 16 }, (_, i) => view.getBigUint64(at + 0 + i * 8, true)),
-    table: Array.from({ length: 8 }, (_, i) => view.getBigUint64(at + 128 + i * 8, true)),
+    reasons: Array.from({ length: 64 }, (_, i) => view.getBigUint64(at + 0 + i * 8, true)),
+    table: Array.from({ length: 8 }, (_, i) => view.getBigUint64(at + 512 + i * 8, true)),
   };
 }
 export function writeLbCounters(view: DataView, at: number, value: LbCounters): void {
   value.reasons.forEach((item, i) => { view.setBigUint64(at + 0 + i * 8, item, true); });
-  value.table.forEach((item, i) => { view.setBigUint64(at + 128 + i * 8, item, true); });
+  value.table.forEach((item, i) => { view.setBigUint64(at + 512 + i * 8, item, true); });
 }
 
 export const lbConfigSize = 8;
 export const lbConfigOffset = {
-  bucketMask: 0,
+  buckets: 0,
   frags: 4,
 } as const;
 export interface LbConfig {
-  readonly bucketMask: number;
+  readonly buckets: number;
   readonly frags: number;
 }
 export function readLbConfig(view: DataView, at: number): LbConfig {
   return {
-    bucketMask: view.getUint32(at + 0, true),
+    buckets: view.getUint32(at + 0, true),
     frags: view.getUint32(at + 4, true),
   };
 }
 export function writeLbConfig(view: DataView, at: number, value: LbConfig): void {
-  view.setUint32(at + 0, value.bucketMask, true);
+  view.setUint32(at + 0, value.buckets, true);
   view.setUint32(at + 4, value.frags, true);
 }
 
@@ -401,8 +445,8 @@ export function writeDropEvent(view: DataView, at: number, value: DropEvent): vo
 
 export const ServiceFlags = {
   SERVICE_IN_USE: 1,
-  SERVICE_SOURCE_HASH: 2,
-  SERVICE_STOPPED: 4,
+  SERVICE_STOPPED: 2,
+  SERVICE_ALLOW: 4,
 } as const;
 
 export const SessionState = {
@@ -410,6 +454,15 @@ export const SessionState = {
   SESSION_YOUNG: 1,
   SESSION_ESTABLISHED: 2,
   SESSION_CLOSING: 3,
+  SESSION_SOURCE: 4,
+} as const;
+
+export const Schedule = {
+  SCHEDULE_TUPLE: 0,
+  SCHEDULE_SOURCE: 1,
+  SCHEDULE_TURN: 2,
+  SCHEDULE_LEAST: 3,
+  SCHEDULE_QUIC: 4,
 } as const;
 
 export const PoolFlags = {
@@ -422,6 +475,7 @@ export const BackendFlags = {
   BACKEND_HEALTHY: 4,
   BACKEND_CHECKED: 8,
   BACKEND_RETIRED: 16,
+  BACKEND_DRAINING: 32,
 } as const;
 
 export const Forwarding = {
@@ -429,6 +483,8 @@ export const Forwarding = {
   FORWARD_L2_DSR: 1,
   FORWARD_IPIP4: 2,
   FORWARD_IPIP6: 3,
+  FORWARD_GUE4: 4,
+  FORWARD_GUE6: 5,
 } as const;
 
 export const Reason = {
@@ -436,19 +492,32 @@ export const Reason = {
   PASS_NOT_VIP: 1,
   PASS_OTHER_MAC: 2,
   PASS_MALFORMED: 3,
-  DROP_NO_LISTENER: 4,
-  DROP_PROTOCOL: 5,
-  DROP_ICMP: 6,
-  DROP_FRAGMENT: 7,
-  DROP_MALFORMED: 8,
-  DROP_EXTENSION: 9,
-  DROP_NO_BACKEND: 10,
-  DROP_BACKEND_DOWN: 11,
-  DROP_TOO_BIG: 12,
-  DROP_NO_HEADROOM: 13,
-  DROP_STOPPED: 14,
-  DROP_INTERNAL: 15,
-  REASON_COUNT: 16,
+  ANSWER_ECHO: 8,
+  ANSWER_TOO_BIG: 9,
+  DROP_NO_LISTENER: 16,
+  DROP_PROTOCOL: 17,
+  DROP_ICMP: 18,
+  DROP_FRAGMENT: 19,
+  DROP_MALFORMED: 20,
+  DROP_EXTENSION: 21,
+  DROP_NO_BACKEND: 22,
+  DROP_BACKEND_DOWN: 23,
+  DROP_TOO_BIG: 24,
+  DROP_NO_HEADROOM: 25,
+  DROP_STOPPED: 26,
+  DROP_INTERNAL: 27,
+  DROP_ECHO_RATE: 28,
+  DROP_ICMP_QUOTE: 29,
+  DROP_ICMP_NO_FLOW: 30,
+  DROP_FRAGMENT_EARLY: 31,
+  DROP_ACCESS_DENIED: 32,
+  DROP_CONNECTION_RATE: 33,
+  DROP_SESSION_LIMIT: 34,
+  DROP_BANDWIDTH_LIMIT: 35,
+  DROP_PACKET_LIMIT: 36,
+  DROP_SOURCE_RATE: 37,
+  DROP_EGRESS: 38,
+  REASON_COUNT: 64,
 } as const;
 
 export const TableEvent = {

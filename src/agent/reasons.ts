@@ -8,17 +8,32 @@ const help: Record<ReasonName, string> = {
   PASS_NOT_VIP: 'to an address that is no VIP: left to the kernel',
   PASS_OTHER_MAC: 'to a VIP in a frame for another host (flooded by a switch): left to the kernel, which drops it',
   PASS_MALFORMED: 'too short to tell its destination: left to the kernel',
+  ANSWER_ECHO: 'an echo request to a VIP, answered',
+  ANSWER_TOO_BIG:
+    'would exceed the MTU of the way to the backend once encapsulated: the client was told the size that fits',
   DROP_NO_LISTENER: 'to a VIP, on a port and protocol without a listener',
-  DROP_PROTOCOL: 'to a VIP, neither TCP nor UDP',
-  DROP_ICMP: 'ICMP to a VIP',
-  DROP_FRAGMENT: 'a fragment to a VIP: find who fragments, or lower the MSS',
+  DROP_PROTOCOL: 'to a VIP, neither TCP, UDP nor ICMP',
+  DROP_ICMP: 'ICMP to a VIP, neither an echo request nor an error',
+  DROP_FRAGMENT: 'a fragment whose first one was not seen: find who fragments, or lower the MSS',
   DROP_MALFORMED: 'lengths that do not add up, or a header cut off',
-  DROP_EXTENSION: 'an IPv6 extension header before the transport header',
+  DROP_EXTENSION: 'more IPv6 extension headers than are read: six, or 256 bytes',
   DROP_NO_BACKEND: 'no backend can take it: all are unhealthy, drained or unresolved',
   DROP_BACKEND_DOWN: 'its backend went down and the table still names it: should last a moment only',
-  DROP_TOO_BIG: 'would exceed the MTU of the way to the backend once encapsulated: raise that MTU or lower the MSS',
+  DROP_TOO_BIG:
+    'would exceed the MTU of the way to the backend once encapsulated, and the client could not be told: raise that MTU or lower the MSS',
   DROP_NO_HEADROOM: 'the driver leaves no room for an outer header: see the list of drivers in the README',
   DROP_STOPPED: 'the listener is stopped',
+  DROP_ECHO_RATE: 'an echo request above the rate that is answered',
+  DROP_ICMP_QUOTE: 'an ICMP error that does not quote enough of a packet from a VIP',
+  DROP_ICMP_NO_FLOW: 'an ICMP error about a flow that nobody here knows',
+  DROP_FRAGMENT_EARLY: 'came before its first fragment: the agent sends it on when that has come',
+  DROP_ACCESS_DENIED: "the listener's access list keeps this client out",
+  DROP_CONNECTION_RATE: 'more new sessions a second than the limit of the listener or the LoadBalancer',
+  DROP_SESSION_LIMIT: 'as many sessions as the limit of the listener or the LoadBalancer allows',
+  DROP_BANDWIDTH_LIMIT: 'a new flow while more bits a second come in than the limit allows',
+  DROP_PACKET_LIMIT: 'a new flow while more packets a second come in than the limit allows',
+  DROP_SOURCE_RATE: 'more new sessions a second from one client (IPv6: one /64) than the limit allows',
+  DROP_EGRESS: 'the interface that it has to leave by is not there, or cannot send what XDP hands it',
   DROP_INTERNAL: 'the tables contradict each other: report this',
 };
 
@@ -30,9 +45,15 @@ export interface ReasonInfo {
   readonly help: string;
 }
 
+function wordOf(name: ReasonName): string {
+  const word = name.replace(/^(PASS|ANSWER|DROP)_/, '').toLowerCase();
+  if (name.startsWith('ANSWER_')) return `${word}_answered`;
+  return name === 'PASS_MALFORMED' ? `${word}_frame` : word;
+}
+
 export const reasons: readonly ReasonInfo[] = (Object.keys(help) as ReasonName[]).map((name) => ({
   index: Reason[name],
-  word: name.replace(/^(PASS|DROP)_/, '').toLowerCase() + (name === 'PASS_MALFORMED' ? '_frame' : ''),
+  word: wordOf(name),
   drop: name.startsWith('DROP_'),
   help: help[name],
 }));

@@ -1,4 +1,10 @@
-import { type Backend as BackendRow, type Service, ServiceFlags, SessionState } from '../abi/abi.generated.js';
+import {
+  type Backend as BackendRow,
+  Schedule,
+  type Service,
+  ServiceFlags,
+  SessionState,
+} from '../abi/abi.generated.js';
 import type { Ip } from '../base/ip.js';
 import type { Desired, Listener } from '../config/desired.js';
 import type {
@@ -103,7 +109,16 @@ function serviceIdentity({ protocol, port }: Listener, vip: Ip): bigint {
   return rememberedIdentity('service', `${protocolNumber[protocol]}\0${vip}\0${port}`);
 }
 
-function serviceRow({ listener, pool, vip }: CompiledService, tickMs: number): Service {
+const scheduleOf = {
+  TCH: Schedule.SCHEDULE_TUPLE,
+  SCH: Schedule.SCHEDULE_SOURCE,
+  WRR: Schedule.SCHEDULE_TURN,
+  RR: Schedule.SCHEDULE_TURN,
+  WLC: Schedule.SCHEDULE_LEAST,
+  QCH: Schedule.SCHEDULE_QUIC,
+} as const;
+
+function serviceRow({ listener, loadBalancer, pool, vip }: CompiledService, tickMs: number): Service {
   const ticks = (ms: number): number => Math.max(1, Math.min(0xffff, Math.round(ms / tickMs)));
   const timeoutTicks = [0, 0, 0, 0];
   timeoutTicks[SessionState.SESSION_YOUNG] = ticks(Math.min(YOUNG_MS, listener.sessionTimeoutMs));
@@ -111,11 +126,14 @@ function serviceRow({ listener, pool, vip }: CompiledService, tickMs: number): S
   timeoutTicks[SessionState.SESSION_CLOSING] = ticks(Math.min(CLOSING_MS, listener.sessionTimeoutMs));
   return {
     pool: pool.id,
-    flags:
-      ServiceFlags.SERVICE_IN_USE |
-      (listener.scheduler === 'SCH' ? ServiceFlags.SERVICE_SOURCE_HASH : 0) |
-      (listener.stopped ? ServiceFlags.SERVICE_STOPPED : 0),
+    flags: ServiceFlags.SERVICE_IN_USE | (listener.stopped ? ServiceFlags.SERVICE_STOPPED : 0),
     timeoutTicks,
+    schedule: scheduleOf[listener.scheduler],
+    quic: 0,
+    maxSegment: loadBalancer.maxSegmentSize,
     identity: serviceIdentity(listener, vip),
+    accessList: 0,
+    listenerLimit: 0,
+    balancerLimit: 0,
   };
 }

@@ -70,9 +70,9 @@ export function maglevSlotOf(tag: bigint): number {
   return Number(((tag >> 32n) * 65537n) >> 32n);
 }
 
-/** The two candidate buckets of a tag; bucketMask = buckets - 1. */
-export function bucketsOf(tag: bigint, bucketMask: number): readonly [number, number] {
-  const first = Number(tag & BigInt(bucketMask));
-  const second = Number((tag >> 32n) & BigInt(bucketMask));
-  return [first, second === first ? first ^ 1 : second];
+/** The two candidate buckets of a tag among so many. */
+export function bucketsOf(tag: bigint, buckets: number): readonly [number, number] {
+  const first = Number(((tag & 0xffff_ffffn) * BigInt(buckets)) >> 32n);
+  const second = Number(((tag >> 32n) * BigInt(buckets)) >> 32n);
+  return [first, second === first ? (first + 1) % buckets : second];
 }

@@ -197,6 +197,12 @@ export function sameService(a: Service, b: Service): boolean {
     a === b ||
     (a.pool === b.pool &&
       a.flags === b.flags &&
+      a.schedule === b.schedule &&
+      a.quic === b.quic &&
+      a.maxSegment === b.maxSegment &&
+      a.accessList === b.accessList &&
+      a.listenerLimit === b.listenerLimit &&
+      a.balancerLimit === b.balancerLimit &&
       a.identity === b.identity &&
       a.timeoutTicks.every((ticks, i) => ticks === b.timeoutTicks[i]))
   );
@@ -208,6 +214,10 @@ export function sameBackend(a: Backend, b: Backend): boolean {
     a.forwarding === b.forwarding &&
     a.mtu === b.mtu &&
     a.outerSum === b.outerSum &&
+    a.outerBytes === b.outerBytes &&
+    a.egress === b.egress &&
+    a.tunnelPort === b.tunnelPort &&
+    a.weight === b.weight &&
     a.identity === b.identity &&
     Buffer.compare(a.nextHop, b.nextHop) === 0 &&
     Buffer.compare(a.address, b.address) === 0 &&

@@ -118,24 +118,25 @@ function backendOf(spec: PoolSpec, pool: number, candidate: Candidate, failingOp
 }
 
 function backendRow(spec: PoolSpec, { backend, health, identity, nextHop }: Candidate, up: boolean): BackendRow {
-  const tunnel = spec.group.forwarding === 'IPIP';
-  const forwarding = !tunnel
-    ? Forwarding.FORWARD_L2_DSR
-    : backend.family === 4
-      ? Forwarding.FORWARD_IPIP4
-      : Forwarding.FORWARD_IPIP6;
+  const { mode, outerBytes, protocol } = outerOf(spec.group, backend);
+  const tunnel = outerBytes > 0;
   const resolved = nextHop.state === 'resolved';
   const address = sharedAddress(backend.address);
   const source = resolved && tunnel ? sharedAddress(nextHop.source) : noBytes;
   return {
     nextHop: sharedMac(resolved ? nextHop.mac : ''),
-    forwarding,
+    forwarding: mode,
     flags:
       BackendFlags.BACKEND_IN_USE |
       (up ? BackendFlags.BACKEND_UP : 0) |
       (health === 'healthy' ? BackendFlags.BACKEND_HEALTHY : 0) |
-      (health === 'healthy' || health === 'unhealthy' ? BackendFlags.BACKEND_CHECKED : 0),
-    outerSum: forwarding === Forwarding.FORWARD_IPIP4 ? outerSum(source, address) : 0,
+      (health === 'healthy' || health === 'unhealthy' ? BackendFlags.BACKEND_CHECKED : 0) |
+      (backend.weight === 0 ? BackendFlags.BACKEND_DRAINING : 0),
+    outerSum: tunnel && backend.family === 4 ? outerSum(source, address, protocol) : 0,
+    egress: 0,
+    tunnelPort: spec.group.forwarding === 'GUE' ? spec.group.tunnelPort : 0,
+    outerBytes,
+    weight: backend.weight,
     identity,
     address,
     source,
@@ -143,13 +144,39 @@ function backendRow(spec: PoolSpec, { backend, health, identity, nextHop }: Cand
   };
 }
 
-/** Little-endian sum of the outer IPv4 header's words that never change: see forward_ipip4 in bpf/encap.h. */
-export function outerSum(source: Uint8Array, destination: Uint8Array): number {
+const UDP_BYTES = 8;
+
+/** How packets of either family are wrapped on their way to this backend. */
+function outerOf(
+  { forwarding }: BackendGroup,
+  { family }: Backend,
+): { mode: (typeof Forwarding)[keyof typeof Forwarding]; outerBytes: number; protocol: number } {
+  const ipBytes = family === 4 ? 20 : 40;
+  switch (forwarding) {
+    case 'L2_DSR':
+      return { mode: Forwarding.FORWARD_L2_DSR, outerBytes: 0, protocol: 0 };
+    case 'IPIP':
+      return {
+        mode: family === 4 ? Forwarding.FORWARD_IPIP4 : Forwarding.FORWARD_IPIP6,
+        outerBytes: ipBytes,
+        protocol: 4,
+      };
+    case 'GUE':
+      return {
+        mode: family === 4 ? Forwarding.FORWARD_GUE4 : Forwarding.FORWARD_GUE6,
+        outerBytes: ipBytes + UDP_BYTES,
+        protocol: 17,
+      };
+  }
+}
+
+/** Little-endian sum of the outer IPv4 header's words that never change: see put_outer4 in bpf/encap.h. */
+export function outerSum(source: Uint8Array, destination: Uint8Array, protocol: number): number {
   const header = new DataView(new ArrayBuffer(20));
   header.setUint8(0, 0x45);
   header.setUint16(6, 0x4000);
   header.setUint8(8, 64);
-  header.setUint8(9, 4);
+  header.setUint8(9, protocol);
   new Uint8Array(header.buffer).set(source.subarray(12, 16), 12);
   new Uint8Array(header.buffer).set(destination.subarray(12, 16), 16);
   let sum = 0;
@@ -170,9 +197,8 @@ function checkOf(spec: PoolSpec, { backend, checkKey, id }: Candidate): CheckTar
   };
 }
 
-/** L2 and IPv6 tunnels carry either family; the backend's own is tried first. */
+/** Every way carries either family; the backend's own is tried first. */
 function probeVip(spec: PoolSpec, backend: Backend): string | null {
   const own = familyOf(backend.address) === 4 ? spec.vip4 : spec.vip6;
-  if (own !== null || (spec.group.forwarding === 'IPIP' && backend.family === 4)) return own;
-  return spec.vip4 ?? spec.vip6;
+  return own ?? spec.vip4 ?? spec.vip6;
 }

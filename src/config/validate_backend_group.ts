@@ -51,7 +51,15 @@ export function readBackend(from: message.Backend, at: At): Backend {
       `${show(from.zone)} is no zone: letters, digits, "-", "_" or ".", up to 63 characters`,
     );
   }
-  return { name, address, family: familyOf(address), port: from.port, weight, zone: from.zone, quicServerId: from.quicServerId };
+  return {
+    name,
+    address,
+    family: familyOf(address),
+    port: from.port,
+    weight,
+    zone: from.zone,
+    quicServerId: from.quicServerId,
+  };
 }
 
 function readForwarding(forwarding: message.Forwarding, at: At): Forwarding {

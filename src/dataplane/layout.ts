@@ -2,8 +2,8 @@ import { readdirSync } from 'node:fs';
 import * as abi from '../abi/abi.generated.js';
 import { BpfMap, type MapInfo } from './addon.js';
 
-/** Raised with every change of a layout in bpf/abi_types.h; the maps' names in the kernel carry it as `_v1`. */
-export const layoutVersion = 1;
+/** Raised with every change of a layout in bpf/abi_types.h; the maps' names in the kernel carry it as `_v2`. */
+export const layoutVersion = 2;
 
 /** Pinned maps by pin name, with the sizes that their layout demands. */
 export const pinnedMaps = {

@@ -36,7 +36,7 @@ const SPARE_TABLES = 64;
 const MAX_LOAD = 0.8;
 
 export function bucketsFor(sessions: number): number {
-  return Math.max(2, 2 ** Math.ceil(Math.log2(sessions / MAX_LOAD / 4)));
+  return Math.max(2, Math.ceil(sessions / MAX_LOAD / 4));
 }
 
 export function mapSizes(sizes: Sizes): Record<MapName, number> {
@@ -103,7 +103,7 @@ function refuseIfAttached(pins: Pins, present: ReadonlyMap<MapName, BpfMap>): vo
 
 function load(options: OpenOptions, sizes: Record<MapName, number>, adopted: boolean): BpfObject {
   const rodata = new Uint8Array(abi.lbConfigSize);
-  abi.writeLbConfig(new DataView(rodata.buffer), 0, { bucketMask: sizes.sessions - 1, frags: options.frags ? 1 : 0 });
+  abi.writeLbConfig(new DataView(rodata.buffer), 0, { buckets: sizes.sessions, frags: options.frags ? 1 : 0 });
   const names = mapNames.map((name) => [kernelName(name), name] as const);
   return BpfObject.load(options.objectFile, {
     rodata: { config: rodata },

@@ -44,8 +44,8 @@ export class SessionTable {
     this.#clock = clock;
   }
 
-  get bucketMask(): number {
-    return this.slots / 4 - 1;
+  get buckets(): number {
+    return this.slots / 4;
   }
 
   /** Does the slot hold a finished entry of this service and backend (null: any)? Cheap: two words. */
@@ -120,7 +120,7 @@ export class SessionTable {
   }
 
   find(tag: bigint): SessionEntry | null {
-    const [first, second] = bucketsOf(tag, this.bucketMask);
+    const [first, second] = bucketsOf(tag, this.buckets);
     for (const bucket of [first, second]) {
       for (let i = 0; i < 4; i++) {
         const entry = this.entryAt(bucket * 4 + i);

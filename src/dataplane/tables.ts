@@ -265,6 +265,7 @@ export function placedPool(op: Extract<TableOp, { op: 'swap-table' }>, handoverU
     table: op.table,
     previousTable: op.previousTable ?? op.table,
     handoverUntil,
+    slots: maglevSlots,
     flags: abi.PoolFlags.POOL_IN_USE,
     recipe: op.recipe,
     identity: op.identity,

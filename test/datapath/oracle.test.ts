@@ -163,7 +163,7 @@ async function agree(t: ExecutionContext, run: Run): Promise<void> {
   const state = { desired: randomDesired(random, run.quiet ? [30_000] : undefined) };
   await lb.apply(state.desired);
   lb.settings.setMacs([lbMac, secondMac].map((mac) => parseMac(mac)!));
-  const model = new DataPathModel(run.options.buckets, readControl(lb), run.options.frags);
+  const model = new DataPathModel(run.options.buckets, readControl(lb));
   const comparison = new Comparison(lb, model);
   const strangers = ['192.0.2.99', '2001:db8:10::99', '203.0.113.11'];
   const traffic = new RandomTraffic(random, { lbMac, secondMac, targets, strangers, ...run });

@@ -175,8 +175,6 @@ test('maps that contradict each other drop as a defect', async (t) => {
   const [pool] = lb.lb.compiled!.pools;
   await lb.lb.control.apply([{ op: 'clear-pool', pool: pool!.id }]);
   endsFor(t, lb, to4(web('S')), 'DROP_INTERNAL', 'the service names a pool that is not in use');
-  const tunnel = await openWeb(t, { forwarding: 'IPIP' });
-  endsFor(t, tunnel, to6(web('S')), 'DROP_INTERNAL', 'IPv6 does not go into IPv4');
 });
 
 test('no room before the frame for the outer header drops', async (t) => {

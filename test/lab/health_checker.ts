@@ -25,8 +25,8 @@ const handle = 1;
 const priority = 1;
 
 const path = fileURLToPath(new URL('../../bpf/probe.bpf.o', import.meta.url));
-const object = BpfObject.load(path, { maxEntries: { backends_v1: 64 } });
-const backends = object.map('backends_v1');
+const object = BpfObject.load(path, { maxEntries: { backends_v2: 64 } });
+const backends = object.map('backends_v2');
 const eth0 = interfaceIndex('eth0')!;
 
 function setEntry(id: number, entry: BackendEntry): void {

@@ -33,7 +33,7 @@ const FROZEN_SHIFT = 40;
 const FROZEN_TICK_MS = 256;
 
 export interface DataPathOptions {
-  /** Of the session table, 4 slots each; a power of two. */
+  /** Of the session table, 4 slots each. */
   readonly buckets?: number;
   readonly services?: number;
   readonly pools?: number;
@@ -66,7 +66,7 @@ export class DataPath {
   constructor(options: DataPathOptions = {}) {
     const sizes = sizesOf(options);
     const rodata = new Uint8Array(abi.lbConfigSize);
-    const config = { bucketMask: sizes.sessions - 1, frags: options.frags ? 1 : 0 };
+    const config = { buckets: sizes.sessions, frags: options.frags ? 1 : 0 };
     abi.writeLbConfig(new DataView(rodata.buffer), 0, config);
     this.#object = BpfObject.load(lbObjectFile, {
       rodata: { config: rodata },

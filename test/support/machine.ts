@@ -87,7 +87,8 @@ export class Machine {
   #swap({ pool, table, previousTable, recipe, identity }: Extract<TableOp, { op: 'swap-table' }>): void {
     const handoverUntil = (this.tick + HANDOVER_TICKS) >>> 0;
     const flags = PoolFlags.POOL_IN_USE;
-    const placed = { table, previousTable: previousTable ?? table, handoverUntil, flags, recipe, identity };
+    const from = previousTable ?? table;
+    const placed = { table, previousTable: from, handoverUntil, slots: 65_537, flags, recipe, identity };
     if (previousTable !== null && previousTable === table) this.faults.push(`pool ${pool} hands over to itself`);
     this.pools.set(pool, { identity, recipe, members: this.contents.get(table) ?? [], placed });
   }

@@ -139,7 +139,12 @@ test('a listener, a group and a backend are created, updated and deleted one by 
   await client.config.deleteBackend({ backendGroup: 'dns', name: '203.0.113.5' });
   await client.config.deleteLoadBalancer({ name: 'dns' });
   await client.config.deleteBackendGroup({ name: 'dns' });
-  t.deepEqual((await client.config.get()).config, { loadBalancers: [], backendGroups: [], accessLists: [], addressPools: [] });
+  t.deepEqual((await client.config.get()).config, {
+    loadBalancers: [],
+    backendGroups: [],
+    accessLists: [],
+    addressPools: [],
+  });
 });
 
 test('an update mask resets what the request leaves unset', async (t) => {

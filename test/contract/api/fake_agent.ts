@@ -13,7 +13,11 @@ import type { Desired } from '../../../src/config/desired.js';
 
 /** The agent's contract kept in memory, with what tests want to look at and to break. */
 export class FakeAgent implements AgentPort {
-  current: Versioned = { desired: { loadBalancers: [], backendGroups: [], accessLists: [], addressPools: [] }, version: 0, appliedAtMs: null };
+  current: Versioned = {
+    desired: { loadBalancers: [], backendGroups: [], accessLists: [], addressPools: [] },
+    version: 0,
+    appliedAtMs: null,
+  };
   /** Thrown by whatever is called next. */
   failWith: unknown = null;
   applies = 0;

@@ -4,7 +4,11 @@ import { backend, listener, status } from '../../unit/metrics/fixture.js';
 
 /** Keeps the desired state and some sessions in memory: enough for the API server to be itself. */
 export function memoryAgent(): AgentPort {
-  let now: Versioned = { desired: { loadBalancers: [], backendGroups: [], accessLists: [], addressPools: [] }, version: 0, appliedAtMs: null };
+  let now: Versioned = {
+    desired: { loadBalancers: [], backendGroups: [], accessLists: [], addressPools: [] },
+    version: 0,
+    appliedAtMs: null,
+  };
   let sessions = Array.from({ length: 30 }, (_, i) => session(i));
   return {
     config: {

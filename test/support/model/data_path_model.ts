@@ -6,6 +6,7 @@ import {
   BackendFlags,
   PoolFlags,
   Reason,
+  Schedule,
   ServiceFlags,
   SessionState,
   TableEvent,
@@ -52,8 +53,6 @@ export class DataPathModel {
   constructor(
     bucketCount: number,
     public control: Control,
-    /** Loaded for frames in fragments: there is no short way then. */
-    private readonly frags = false,
     public now = 0,
   ) {
     this.sessions = new SessionModel(
@@ -65,7 +64,7 @@ export class DataPathModel {
   handle(frame: Buffer): Outcome {
     const packet = parseFrame(frame);
     if (typeof packet === 'number') return this.#end(packet, frame, 0n);
-    if (!this.#mayBeVip(packet) && !this.#isBelieved(packet, frame)) return this.#end(Reason.PASS_NOT_VIP, frame, 0n);
+    if (!this.#mayBeVip(packet)) return this.#end(Reason.PASS_NOT_VIP, frame, 0n);
     if (!this.control.macs.has(frame.toString('hex', 0, 6))) return this.#end(Reason.PASS_OTHER_MAC, frame, 0n);
     if (packet.problem !== null) {
       const reason = this.#serviceOf(packet) === 'no VIP' ? Reason.PASS_NOT_VIP : packet.problem;
@@ -83,7 +82,7 @@ export class DataPathModel {
 
   #end(reason: number, frame: Buffer, tag: bigint): Outcome {
     this.reasons[reason]!++;
-    return { verdict: reason < Reason.DROP_NO_LISTENER ? 'PASS' : 'DROP', frame, reason, tag };
+    return { verdict: reason < Reason.ANSWER_ECHO ? 'PASS' : 'DROP', frame, reason, tag };
   }
 
   #count(counts: Map<number, TrafficModel>, id: number, frame: Buffer, { fresh, tracked }: Choice): void {
@@ -101,20 +100,6 @@ export class DataPathModel {
     const sum = factors.reduce((total, factor, i) => (total + Math.imul(address.readUInt32LE(i * 4), factor)) | 0, 0);
     const bit = sum >>> 16;
     return ((this.control.filter[bit >> 3]! >> (bit & 7)) & 1) === 1;
-  }
-
-  /**
-   * The short way of bpf/established.h asks no filter: the session of a plain packet is believed for a second after
-   * its address has ceased to be a VIP.
-   */
-  #isBelieved(packet: Parsed, frame: Buffer): boolean {
-    const plain = packet.ipAt === 14 && (packet.v6 || frame[14] === 0x45) && packet.problem === null;
-    const toFirstMac = frame.toString('hex', 0, 6) === [...this.control.macs][0];
-    if (this.frags || !plain || !toFirstMac || packet.flags.syn || packet.flags.ends) return false;
-    const session = this.sessions.find(flowFingerprint(packet, this.control.key));
-    const isFresh = session && idleTicks(this.now, session.seen) < REFRESH_TICKS;
-    if (!isFresh || session.state !== SessionState.SESSION_ESTABLISHED || !this.#isUp(session.backend)) return false;
-    return typeof forwardFrame(frame, packet, this.control.backends[session.backend]!, session.tag) !== 'number';
   }
 
   #serviceOf(packet: Parsed): number | 'no listener' | 'no VIP' {
@@ -165,7 +150,7 @@ export class DataPathModel {
     const service = this.control.services[serviceId]!;
     const pool = this.control.pools[service.pool];
     if (!pool || !(pool.flags & PoolFlags.POOL_IN_USE)) return Reason.DROP_INTERNAL;
-    const bySource = (service.flags & ServiceFlags.SERVICE_SOURCE_HASH) !== 0;
+    const bySource = service.schedule === Schedule.SCHEDULE_SOURCE;
     const hash = bySource ? sourceFingerprint(packet, this.control.key) : tag;
     const slot = Number(((hash >> 32n) * MAGLEV_SLOTS) >> 32n);
     const backend = this.control.tables.get(pool.table)![slot]!;

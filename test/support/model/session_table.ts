@@ -1,6 +1,6 @@
 /**
- * The session table as plain objects: two candidate buckets of four slots, the emptier first; else what is expired,
- * closing or young goes; else others are moved; else what is idle for more than half of its timeout goes.
+ * The session table as plain objects: two candidate buckets of four slots, the first while two are free, then the
+ * emptier; else what is expired goes; else others are moved; else what is closing, young or long idle goes.
  */
 import { SessionState, TableEvent } from '../../../src/abi/abi.generated.js';
 
@@ -64,9 +64,9 @@ export class SessionModel {
 
   candidates(tag: bigint): readonly [number, number] {
     const count = BigInt(this.buckets.length);
-    const first = Number(tag % count);
-    const second = Number((tag >> 32n) % count);
-    return [first, first === second ? first ^ 1 : second];
+    const first = Number(((tag & 0xffff_ffffn) * count) >> 32n);
+    const second = Number(((tag >> 32n) * count) >> 32n);
+    return [first, first === second ? (first + 1) % this.buckets.length : second];
   }
 
   find(tag: bigint): Session | null {
@@ -81,12 +81,12 @@ export class SessionModel {
       Place['bucket'],
       Place['bucket'],
     ];
-    const emptier = free(second) > free(first) ? second : first;
+    const emptier = free(first) < 2 && free(second) > free(first) ? second : first;
     const place =
       this.#freePlace(emptier) ??
-      this.#giveWay([first, second], now, ['expired', 'closing', 'young']) ??
+      this.#giveWay([first, second], now, ['expired']) ??
       this.#makeRoom(first, second) ??
-      this.#giveWay([first, second], now, ['old']);
+      this.#giveWay([first, second], now, ['closing', 'young', 'old']);
     if (place) place.bucket[place.slot] = session;
     this.events[place ? TableEvent.TABLE_INSERTED : TableEvent.TABLE_NOT_TRACKED]!++;
     return place !== null;

@@ -30,6 +30,10 @@ function rowOf(flags: number): Backend {
     address: ipToBytes(address),
     source: new Uint8Array(16),
     mtu: 1500,
+    egress: 0,
+    tunnelPort: 0,
+    outerBytes: 0,
+    weight: 100,
   };
 }
 

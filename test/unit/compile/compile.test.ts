@@ -1,6 +1,6 @@
 /** From a desired state and what is observed to rows of the maps. */
 import test from 'ava';
-import { BackendFlags, Forwarding, ServiceFlags } from '../../../src/abi/abi.generated.js';
+import { BackendFlags, Forwarding, Schedule, ServiceFlags } from '../../../src/abi/abi.generated.js';
 import { formatMac, ipToBytes } from '../../../src/base/ip.js';
 import { compile } from '../../../src/compile/compile.js';
 import type { Compiled } from '../../../src/compile/compiled.js';
@@ -79,7 +79,8 @@ test('a service row: timeouts in ticks, never 0 and never too long, scheduler an
   t.deepEqual(row({ sessionTimeoutMs: 1 }).timeoutTicks, [0, 1, 1, 1]);
   t.is(row({ sessionTimeoutMs: 1e9 }).timeoutTicks[2], 0xffff);
   t.is(row({}).flags, ServiceFlags.SERVICE_IN_USE);
-  t.is(row({ scheduler: 'SCH' }).flags, ServiceFlags.SERVICE_IN_USE | ServiceFlags.SERVICE_SOURCE_HASH);
+  t.is(row({}).schedule, Schedule.SCHEDULE_TUPLE);
+  t.is(row({ scheduler: 'SCH' }).schedule, Schedule.SCHEDULE_SOURCE);
   t.is(row({ stopped: true }).flags, ServiceFlags.SERVICE_IN_USE | ServiceFlags.SERVICE_STOPPED);
   t.deepEqual([...compiled(web([http({ stopped: true }), https()])).stoppedServices], [2], 'in order of name: 443, 80');
 });

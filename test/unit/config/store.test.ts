@@ -14,7 +14,9 @@ const some: Desired = {
   loadBalancers: [],
   accessLists: [],
   addressPools: [],
-  backendGroups: [{ name: 'web', forwarding: 'IPIP', description: 'é "', backends: [], tunnelPort: 6080, portMapping: false }],
+  backendGroups: [
+    { name: 'web', forwarding: 'IPIP', description: 'é "', backends: [], tunnelPort: 6080, portMapping: false },
+  ],
 };
 const now = () => Date.UTC(2024, 1, 3, 4, 5, 6, 7);
 

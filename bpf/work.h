@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * What a CPU knows of the packet under way on the long way, and what it remembers between packets. In a map, for the
+ * stack of a chain of calls is 512 bytes; a CPU is not given another packet before it is done with one.
+ */
+#ifndef SPILLWAY_WORK_H
+#define SPILLWAY_WORK_H
+
+#include "packet.h"
+
+struct insertion {
+	__u64 tag;
+	__u64 value;
+	__u32 tick;
+	__u32 pad;
+	struct session_detail detail;
+};
+
+struct work {
+	struct packet packet;
+	__u32 service_id;
+	__u32 backend_id;
+	bool fresh;	 /* a session was made */
+	bool tracked;	 /* there is one */
+	bool record_syn; /* the SYN, too, needs one */
+	bool pad[5];
+	struct insertion insertion;
+
+	__u32 sampled_tick[REASON_COUNT];
+	__u32 room_failures; /* searches for room that failed in a row */
+	__u32 room_skip;     /* searches still to leave out */
+};
+CPU_ARRAY_MAP(work_v2, struct work, 1); /* not pinned */
+
+static __always_inline struct work *this_work(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&work_v2, &zero);
+}
+
+#endif
