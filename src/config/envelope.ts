@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import { codec } from '../api/codec.js';
 import { InvalidError } from '../base/errors.js';
-import type { BackendGroup, Desired, LoadBalancer } from './desired.js';
+import type { AccessList, AddressPool, BackendGroup, Desired, LoadBalancer } from './desired.js';
 import { readConfig } from './read.js';
 import { validate } from './validate.js';
-import { toBackendGroup, toLoadBalancer } from './write.js';
+import { toAccessList, toAddressPool, toBackendGroup, toLoadBalancer } from './write.js';
 
 export interface Saved {
   readonly desired: Desired;
@@ -19,7 +19,9 @@ const format = 1;
 export function encodeEnvelope({ desired, version, appliedAtMs }: Saved): string {
   const balancers = desired.loadBalancers.map(loadBalancerText).join(',');
   const groups = desired.backendGroups.map(backendGroupText).join(',');
-  const config = `{"loadBalancers":[${balancers}],"backendGroups":[${groups}]}`;
+  const lists = desired.accessLists.map(accessListText).join(',');
+  const pools = desired.addressPools.map(addressPoolText).join(',');
+  const config = `{"loadBalancers":[${balancers}],"backendGroups":[${groups}],"accessLists":[${lists}],"addressPools":[${pools}]}`;
   const content = `{"format":${format},"version":${version},"appliedAtMs":${appliedAtMs},"config":${config}}`;
   return `{"sha256":"${digest(content)}",${content.slice(1)}\n`;
 }
@@ -30,6 +32,9 @@ const loadBalancerText = remembered((from: LoadBalancer) =>
 const backendGroupText = remembered((from: BackendGroup) =>
   codec('spillway.v1.BackendGroup').toJson(toBackendGroup(from)),
 );
+
+const accessListText = remembered((from: AccessList) => codec('spillway.v1.AccessList').toJson(toAccessList(from)));
+const addressPoolText = remembered((from: AddressPool) => codec('spillway.v1.AddressPool').toJson(toAddressPool(from)));
 
 /** Resources are immutable and shared between states, so one changed weight of 50,000 costs one group's text. */
 function remembered<T extends object>(toJson: (resource: T) => unknown): (resource: T) => string {
@@ -54,7 +59,7 @@ export function decodeEnvelope(text: string): Saved {
   const { version, appliedAtMs, config } = content;
   if (!isCount(version) || !isCount(appliedAtMs)) throw new Error('version or appliedAtMs is no whole number');
   try {
-    return { desired: validate(readConfig(config)), version, appliedAtMs };
+    return { desired: validate(readConfig(config), { trustAssigned: true }), version, appliedAtMs };
   } catch (error) {
     // Written whole, so by a version with other rules.
     if (error instanceof InvalidError) throw new Error(`this version refuses its content: ${error.message}`);

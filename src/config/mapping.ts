@@ -82,6 +82,8 @@ function readScalar(type: string, value: unknown): scalars.Read<unknown> {
       return scalars.readBytes(value);
     case 'uint32':
       return scalars.readInteger(value, { min: 0, max: 0xffff_ffff });
+    case 'uint64':
+      return scalars.readUint64(value);
     case 'google.protobuf.Duration':
     case 'Duration':
       return scalars.readDuration(value);
@@ -99,6 +101,7 @@ function defaultOf(field: protobuf.Field): unknown {
   if (type !== null) return null;
   if (field.type === 'bytes') return new Uint8Array();
   if (field.type === 'string') return '';
+  if (field.type === 'uint64') return 0n;
   return field.type === 'bool' ? false : 0;
 }
 

@@ -27,6 +27,15 @@ export function readInteger(value: unknown, range: { min: number; max: number })
   return { value: number === 0 ? 0 : number };
 }
 
+/** As the codec has it, a bigint; read from a number or, as protobuf's JSON mapping writes it, a decimal string. */
+export function readUint64(value: unknown): Read<bigint> {
+  const max = 0xffff_ffff_ffff_ffffn;
+  const whole = typeof value === 'string' ? /^-?\d{1,20}$/.test(value) : Number.isSafeInteger(value);
+  if (!whole) return bad(`${show(value)}: a whole number is expected`);
+  const number = BigInt(value as string | number);
+  return number < 0n || number > max ? bad(`${show(value)} is not within 0 to ${max}`) : { value: number };
+}
+
 export function readEnum(value: unknown, values: Readonly<Record<string, number>>): Read<string> {
   const names = Object.keys(values);
   if (typeof value === 'number') {

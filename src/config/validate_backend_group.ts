@@ -4,6 +4,7 @@ import { readAddress } from './address.js';
 import type { Backend, BackendGroup, Forwarding } from './desired.js';
 import { type At, checkName, checkPort, checkText, namePattern, Unique } from './rules.js';
 import { unknown } from './validate_listener.js';
+import { maxServerId } from './validate_quic.js';
 import { show } from './violations.js';
 
 /** What can be said of a group without looking at any other resource. */
@@ -20,7 +21,7 @@ export function readBackendGroup(from: message.BackendGroup, at: At): BackendGro
     forwarding,
     backends,
     description: from.description,
-    tunnelPort: from.tunnelPort || 6080,
+    tunnelPort: readTunnelPort(from, inside('tunnelPort')),
     portMapping: from.portMapping,
   };
 }
@@ -28,11 +29,13 @@ export function readBackendGroup(from: message.BackendGroup, at: At): BackendGro
 export function checkBackendsUnique(backends: readonly Backend[], { path, violations }: At): void {
   const names = new Unique('backend name', violations, (index) => `${path}.backends[${index}].name`);
   const addresses = new Unique('address', violations, (index) => `${path}.backends[${index}].address`);
+  const serverIds = new Unique('QUIC server id', violations, (index) => `${path}.backends[${index}].quicServerId`);
   for (let index = 0; index < backends.length; index++) {
-    const { name, address } = backends[index]!;
+    const { name, address, quicServerId } = backends[index]!;
     // A name by default repeats only with its address, which says it already.
     if (name !== '' && name !== address) names.add(name, index);
     if (address !== '') addresses.add(address, index);
+    if (quicServerId.length > 0) serverIds.add(hexOf(quicServerId), index);
   }
 }
 
@@ -51,15 +54,30 @@ export function readBackend(from: message.Backend, at: At): Backend {
       `${show(from.zone)} is no zone: letters, digits, "-", "_" or ".", up to 63 characters`,
     );
   }
-  return {
-    name,
-    address,
-    family: familyOf(address),
-    port: from.port,
-    weight,
-    zone: from.zone,
-    quicServerId: from.quicServerId,
-  };
+  const quicServerId = readServerId(from.quicServerId, { path: `${path}.quicServerId`, violations });
+  return { name, address, family: familyOf(address), port: from.port, weight, zone: from.zone, quicServerId };
+}
+
+/** One for all backends without: there are tens of thousands. */
+const none = new Uint8Array();
+
+function readServerId(bytes: Uint8Array, { path, violations }: At): Uint8Array {
+  if (bytes.length > maxServerId) violations.add(path, `${bytes.length} bytes; at most ${maxServerId}`);
+  // A copy: from the wire it is a view that would keep the whole request in memory.
+  return bytes.length === 0 ? none : Uint8Array.from(bytes);
+}
+
+export function hexOf(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('hex');
+}
+
+const unsetTunnelPort = 6080;
+
+function readTunnelPort({ tunnelPort, forwarding }: message.BackendGroup, at: At): number {
+  if (tunnelPort === 0) return unsetTunnelPort;
+  if (forwarding !== 'GUE') at.violations.add(at.path, 'only with GUE, which goes by UDP: leave it out');
+  else checkPort(tunnelPort, at);
+  return tunnelPort;
 }
 
 function readForwarding(forwarding: message.Forwarding, at: At): Forwarding {
@@ -71,10 +89,10 @@ function readForwarding(forwarding: message.Forwarding, at: At): Forwarding {
     case 'FORWARDING_UNSPECIFIED':
       at.violations.add(
         at.path,
-        'required: L2_DSR (backends on a segment with this node) or IPIP (backends anywhere, decapsulating)',
+        'required: L2_DSR (backends on a segment with this node), or IPIP or GUE (backends anywhere, decapsulating)',
       );
       return 'L2_DSR';
     default:
-      return unknown(forwarding, 'L2_DSR or IPIP', at) ?? 'L2_DSR';
+      return unknown(forwarding, 'L2_DSR, IPIP or GUE', at) ?? 'L2_DSR';
   }
 }

@@ -1,11 +1,15 @@
 import type * as message from '../api/generated/messages.generated.js';
-import { type Listener, noLimits, type Protocol, type Scheduler } from './desired.js';
+import type { AccessControl, Listener, Protocol, Scheduler } from './desired.js';
 import { type At, checkName, checkPort, checkText, durationMs } from './rules.js';
 import { readHealthCheck } from './validate_health_check.js';
+import { readLimits } from './validate_limits.js';
+import { readQuic } from './validate_quic.js';
 import { show } from './violations.js';
 
 const sessionTimeout = { min: 10_000, max: 900_000 };
 const unsetTimeoutMs = { tcp: 900_000, udp: 90_000 };
+const sourcePersistence = { min: 1000, max: 3_600_000 };
+const slowStart = { min: 1000, max: 900_000 };
 
 /** What can be said of a listener without looking at any other resource. */
 export function readListener(from: message.Listener, at: At): Listener {
@@ -22,7 +26,7 @@ export function readListener(from: message.Listener, at: At): Listener {
     protocol,
     port: from.port,
     backendGroup: from.backendGroup,
-    scheduler: readScheduler(from.scheduler, inside('scheduler')),
+    scheduler: readScheduler(from, inside('scheduler')),
     sessionTimeoutMs: durationMs(
       from.sessionTimeout,
       { ...sessionTimeout, unset: unsetTimeoutMs[protocol] },
@@ -32,11 +36,11 @@ export function readListener(from: message.Listener, at: At): Listener {
     allUnhealthy: readAllUnhealthy(from.allUnhealthy, inside('allUnhealthy')),
     stopped: from.stopped,
     description: from.description,
-    sourcePersistenceMs: 0,
-    accessControl: null,
-    limits: noLimits,
-    quic: [],
-    slowStartMs: 0,
+    sourcePersistenceMs: readSourcePersistence(from, inside('sourcePersistence')),
+    accessControl: readAccessControl(from.accessControl, inside('accessControl')),
+    limits: readLimits(from.limits, inside('limits')),
+    quic: readQuic(from, inside('quic')),
+    slowStartMs: readSlowStart(from, inside('slowStart')),
   };
 }
 
@@ -54,30 +58,65 @@ function readProtocol(protocol: message.Protocol, { path, violations }: At): Pro
   }
 }
 
-const instead = { WRR: 'TCH', RR: 'TCH', WLC: 'TCH', QCH: 'SCH' } as const;
-const why = {
-  WRR: 'it spreads by weight and gives the same answer on every node',
-  RR: 'it spreads evenly at equal weights and gives the same answer on every node',
-  WLC: 'it spreads by weight and gives the same answer on every node',
-  QCH: 'a QUIC client keeps its backend when its port changes, as long as its address stays',
-} as const;
-
-function readScheduler(scheduler: message.Scheduler, { path, violations }: At): Scheduler {
+function readScheduler({ scheduler, protocol }: message.Listener, { path, violations }: At): Scheduler {
   switch (scheduler) {
     case 'SCHEDULER_UNSPECIFIED':
-    case 'TCH':
       return 'TCH';
+    case 'QCH':
+      if (protocol === 'TCP') violations.add(path, 'QCH is for QUIC, which is UDP: set protocol to UDP, or use TCH');
+      return scheduler;
+    case 'TCH':
     case 'SCH':
-      return 'SCH';
     case 'WRR':
     case 'RR':
     case 'WLC':
-    case 'QCH':
-      violations.add(path, `${scheduler} is not in this version: use ${instead[scheduler]} (${why[scheduler]})`);
-      return 'TCH';
+      return scheduler;
     default:
-      return unknown(scheduler, 'TCH or SCH', { path, violations }) ?? 'TCH';
+      return unknown(scheduler, 'TCH, SCH, WRR, RR, WLC or QCH', { path, violations }) ?? 'TCH';
   }
+}
+
+function readSourcePersistence({ sourcePersistence: from, scheduler }: message.Listener, at: At): number {
+  const ms = switchable(from, sourcePersistence, at);
+  if (ms > 0 && scheduler === 'QCH') {
+    at.violations.add(
+      at.path,
+      'not with QCH, which keeps to the server id also where the client changes its address: leave it out',
+    );
+  }
+  return ms;
+}
+
+function readSlowStart({ slowStart: from, scheduler, healthCheck }: message.Listener, at: At): number {
+  const ms = switchable(from, slowStart, at);
+  if (ms > 0 && scheduler === 'RR') {
+    at.violations.add(at.path, 'not with RR, which knows no shares: leave it out, or use WRR');
+  } else if (ms > 0 && healthCheck === null) {
+    at.violations.add(
+      at.path,
+      'needs a health check, for without one no backend is ever seen to come back: set healthCheck, or leave it out',
+    );
+  }
+  return ms;
+}
+
+/** Off where it is unset or 0. */
+function switchable(from: message.Duration | null, range: { min: number; max: number }, at: At): number {
+  return from?.seconds === 0n && from.nanos === 0 ? 0 : durationMs(from, { ...range, unset: 0 }, at);
+}
+
+function readAccessControl(from: message.AccessControl | null, { path, violations }: At): AccessControl | null {
+  if (from === null) return null;
+  const { accessList } = from;
+  if (accessList === '') violations.add(`${path}.accessList`, 'required: the name of an access list');
+  return { mode: readMode(from.mode, { path: `${path}.mode`, violations }), accessList };
+}
+
+function readMode(mode: message.AccessControl['mode'], at: At): AccessControl['mode'] {
+  if (mode === 'ALLOW' || mode === 'DENY') return mode;
+  if (mode !== 'MODE_UNSPECIFIED') return unknown(mode, 'ALLOW or DENY', at) ?? 'DENY';
+  at.violations.add(at.path, 'required: ALLOW (only these clients) or DENY (all but these)');
+  return 'DENY';
 }
 
 function readAllUnhealthy(value: message.AllUnhealthy, at: At): Listener['allUnhealthy'] {

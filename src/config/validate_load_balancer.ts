@@ -1,26 +1,38 @@
 import type * as message from '../api/generated/messages.generated.js';
+import type { Ip } from '../base/ip.js';
 import { readAddress } from './address.js';
-import { type Listener, type LoadBalancer, noLimits } from './desired.js';
+import type { Listener, LoadBalancer } from './desired.js';
 import { type At, checkName, checkText, Unique } from './rules.js';
+import { readAddressRequest } from './validate_address_request.js';
+import { readLimits } from './validate_limits.js';
 import { readListener } from './validate_listener.js';
 import { join, show, type Violations } from './violations.js';
 
 const maxAddresses = 32;
 const maxLabels = 64;
 
+export interface LoadBalancerRules {
+  /**
+   * What this agent wrote itself: addresses that it gave from a pool are taken as they stand. Everywhere else
+   * `assignedAddresses` is ignored, so that what Get answers can be applied again.
+   */
+  readonly trustAssigned: boolean;
+}
+
 /** What can be said of a LoadBalancer without looking at any other resource. */
-export function readLoadBalancer(from: message.LoadBalancer, at: At): LoadBalancer {
+export function readLoadBalancer(from: message.LoadBalancer, at: At, rules: LoadBalancerRules): LoadBalancer {
   const { path, violations } = at;
   const inside = (field: string): At => ({ path: `${path}.${field}`, violations });
   checkName(from.name, inside('name'));
   checkText(from.description, 1024, inside('description'));
   checkLabels(from.labels, inside('labels'));
-
-  if (from.addresses.length === 0) violations.add(`${path}.addresses`, 'required: at least one VIP');
-  if (from.addresses.length > maxAddresses) {
-    violations.add(`${path}.addresses`, `${from.addresses.length} VIPs; at most ${maxAddresses}: use a second one`);
-  }
-  const addresses = from.addresses.map((text, index) => readAddress(text, at, `addresses[${index}]`) ?? '');
+  const addressRequest = readAddressRequest(from, at);
+  const addresses =
+    addressRequest === null
+      ? readAddresses(from.addresses, { at, field: 'addresses' })
+      : rules.trustAssigned
+        ? readAddresses(from.assignedAddresses, { at, field: 'assignedAddresses' })
+        : [];
   const listeners = from.listeners.map((one, index) => readListener(one, inside(`listeners[${index}]`)));
   checkListenersUnique(listeners, violations, (index) => `${path}.listeners[${index}]`);
   return {
@@ -29,10 +41,25 @@ export function readLoadBalancer(from: message.LoadBalancer, at: At): LoadBalanc
     listeners,
     description: from.description,
     labels: from.labels,
-    addressRequest: null,
-    limits: noLimits,
-    maxSegmentSize: from.maxSegmentSize,
+    addressRequest,
+    limits: readLimits(from.limits, inside('limits')),
+    maxSegmentSize: readMaxSegmentSize(from.maxSegmentSize, inside('maxSegmentSize')),
   };
+}
+
+function readAddresses(texts: readonly string[], { at, field }: { at: At; field: string }): readonly Ip[] {
+  if (texts.length > maxAddresses) {
+    at.violations.add(`${at.path}.${field}`, `${texts.length} VIPs; at most ${maxAddresses}: use a second one`);
+  }
+  return texts.map((text, index) => readAddress(text, at, `${field}[${index}]`) ?? '');
+}
+
+/** From the least that IPv4's 128 bytes of minimum leave to the most that an IP packet holds. */
+function readMaxSegmentSize(bytes: number, { path, violations }: At): number {
+  if (bytes !== 0 && (bytes < 88 || bytes > 65_495)) {
+    violations.add(path, `${bytes} is not within 88 to 65495 bytes (0: SYNs are left alone)`);
+  }
+  return bytes;
 }
 
 export function checkListenersUnique(

@@ -1,14 +1,30 @@
+import { isDeepStrictEqual } from 'node:util';
 import { codec } from '../api/codec.js';
 import type * as message from '../api/generated/messages.generated.js';
-import type { Backend, BackendGroup, Desired, HealthCheck, Listener, LoadBalancer, Probe } from './desired.js';
+import {
+  type AccessList,
+  type AddressPool,
+  type AddressRequest,
+  type Backend,
+  type BackendGroup,
+  type Desired,
+  type HealthCheck,
+  type Limits,
+  type Listener,
+  type LoadBalancer,
+  noLimits,
+  type Probe,
+  type QuicConfig,
+} from './desired.js';
+import { formatPrefix } from './prefix.js';
 
 /** The message that validates to `desired` again, with every default written out. */
 export function toConfig(desired: Desired): message.Config {
   return {
     loadBalancers: desired.loadBalancers.map(toLoadBalancer),
     backendGroups: desired.backendGroups.map(toBackendGroup),
-    accessLists: [],
-    addressPools: [],
+    accessLists: desired.accessLists.map(toAccessList),
+    addressPools: desired.addressPools.map(toAddressPool),
   };
 }
 
@@ -20,13 +36,13 @@ export function toDocument(desired: Desired): unknown {
 export function toLoadBalancer(from: LoadBalancer): message.LoadBalancer {
   return {
     name: from.name,
-    addresses: [...from.addresses],
+    addresses: from.addressRequest === null ? [...from.addresses] : [],
     listeners: from.listeners.map(toListener),
     description: from.description,
     labels: { ...from.labels },
-    addressRequest: null,
-    assignedAddresses: [],
-    limits: null,
+    addressRequest: from.addressRequest === null ? null : toAddressRequest(from.addressRequest),
+    assignedAddresses: from.addressRequest === null ? [] : [...from.addresses],
+    limits: toLimits(from.limits),
     maxSegmentSize: from.maxSegmentSize,
   };
 }
@@ -44,9 +60,9 @@ export function toListener(from: Listener): message.Listener {
     stopped: from.stopped,
     description: from.description,
     sourcePersistence: toDuration(from.sourcePersistenceMs),
-    accessControl: null,
-    limits: null,
-    quic: null,
+    accessControl: from.accessControl === null ? null : { ...from.accessControl },
+    limits: toLimits(from.limits),
+    quic: from.scheduler === 'QCH' ? { configs: from.quic.map(toQuicConfig) } : null,
     slowStart: toDuration(from.slowStartMs),
   };
 }
@@ -57,7 +73,7 @@ export function toBackendGroup(from: BackendGroup): message.BackendGroup {
     forwarding: from.forwarding,
     backends: from.backends.map(toBackend),
     description: from.description,
-    tunnelPort: from.tunnelPort,
+    tunnelPort: from.forwarding === 'GUE' ? from.tunnelPort : 0,
     portMapping: from.portMapping,
   };
 }
@@ -71,6 +87,39 @@ export function toBackend(from: Backend): message.Backend {
     zone: from.zone,
     quicServerId: from.quicServerId,
   };
+}
+
+export function toAccessList(from: AccessList): message.AccessList {
+  return { name: from.name, entries: from.entries.map(formatPrefix), description: from.description };
+}
+
+export function toAddressPool(from: AddressPool): message.AddressPool {
+  return {
+    name: from.name,
+    scope: from.scope,
+    prefixes: from.prefixes.map(formatPrefix),
+    reserved: from.reserved.map(formatPrefix),
+    description: from.description,
+  };
+}
+
+function toAddressRequest({ pool, scope, families }: AddressRequest): message.AddressRequest {
+  return {
+    pool,
+    scope: pool === '' ? scope : 'ADDRESS_SCOPE_UNSPECIFIED',
+    families: families.map((family) => (family === 4 ? 'IPV4' : 'IPV6')),
+  };
+}
+
+/** No limit at all is left out: documents are for people to read too. */
+function toLimits(from: Limits): message.Limits | null {
+  if (isDeepStrictEqual(from, noLimits)) return null;
+  const { bitsPerSecond, packetsPerSecond } = from;
+  return { ...from, bitsPerSecond: BigInt(bitsPerSecond), packetsPerSecond: BigInt(packetsPerSecond) };
+}
+
+function toQuicConfig({ key, ...lengths }: QuicConfig): message.QuicConfig {
+  return { ...lengths, key: key ?? new Uint8Array() };
 }
 
 function toHealthCheck(from: HealthCheck): message.HealthCheck {

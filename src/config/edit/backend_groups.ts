@@ -3,7 +3,7 @@ import { AlreadyExistsError, PreconditionError } from '../../base/errors.js';
 import type { BackendGroup, Desired } from '../desired.js';
 import { readBackendGroup } from '../validate_backend_group.js';
 import { toBackendGroup } from '../write.js';
-import { checked, type Edited, indexOf, kinds, reading, replaced, withBackendGroups, without } from './common.js';
+import { checked, type Edited, indexOf, kinds, reading, replaced, some, withBackendGroups, without } from './common.js';
 
 const request = 'backendGroup';
 
@@ -19,18 +19,21 @@ export function updateBackendGroup(
   change: (before: message.BackendGroup) => message.BackendGroup,
 ): Edited<BackendGroup> {
   const index = indexOf(desired.backendGroups, name, kinds.backendGroup);
-  return put(desired, { ...change(toBackendGroup(desired.backendGroups[index]!)), name }, index);
+  const before = toBackendGroup(desired.backendGroups[index]!);
+  const after = { ...change(before), name };
+  // A group that leaves GUE leaves its port too, unless another is set.
+  const leaves = after.forwarding !== 'GUE' && after.tunnelPort === before.tunnelPort;
+  return put(desired, leaves ? { ...after, tunnelPort: 0 } : after, index);
 }
 
 /** @throws PreconditionError naming the listeners that use it. */
 export function deleteBackendGroup(desired: Desired, name: string): Desired {
   const index = indexOf(desired.backendGroups, name, kinds.backendGroup);
   const users = desired.loadBalancers.flatMap((balancer) =>
-    balancer.listeners.filter((one) => one.backendGroup === name).map((one) => `"${balancer.name}/${one.name}"`),
+    balancer.listeners.filter((one) => one.backendGroup === name).map((one) => `${balancer.name}/${one.name}`),
   );
   if (users.length > 0) {
-    const some = users.slice(0, 5).join(', ') + (users.length > 5 ? ` and ${users.length - 5} more` : '');
-    const listeners = users.length === 1 ? `listener ${some} uses` : `listeners ${some} use`;
+    const listeners = users.length === 1 ? `listener ${some(users)} uses` : `listeners ${some(users)} use`;
     throw new PreconditionError(
       `${listeners} backend group "${name}": delete ${users.length === 1 ? 'it' : 'them'}, or name another group there, first`,
     );

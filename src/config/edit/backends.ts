@@ -1,7 +1,7 @@
 import type * as message from '../../api/generated/messages.generated.js';
 import { AlreadyExistsError } from '../../base/errors.js';
 import type { Backend, BackendGroup, Desired } from '../desired.js';
-import { readBackend } from '../validate_backend_group.js';
+import { hexOf, readBackend } from '../validate_backend_group.js';
 import type { Violations } from '../violations.js';
 import { toBackend } from '../write.js';
 import { checked, type Edited, indexOf, kinds, reading, replaced, withBackendGroups, without } from './common.js';
@@ -31,7 +31,7 @@ export function updateBackend(
     checkDefaultName(before, changed, violations);
     return violations.list.length > 0 ? before : readBackend(changed, { path: request, violations });
   });
-  if (resource.address !== before.address || resource.port !== before.port) {
+  if (resource.address !== before.address || resource.port !== before.port || !sameServerId(resource, before)) {
     return checkedPut(desired, { place, index, resource });
   }
   return { desired: put(desired, { place, index, resource }), resource };
@@ -52,6 +52,10 @@ function checkDefaultName(before: Backend, changed: message.Backend, violations:
   );
 }
 
+function sameServerId({ quicServerId: a }: Backend, { quicServerId: b }: Backend): boolean {
+  return a === b || Buffer.compare(a, b) === 0;
+}
+
 interface Placed {
   readonly place: number;
   readonly index: number;
@@ -61,10 +65,18 @@ interface Placed {
 function checkedPut(desired: Desired, placed: Placed): Edited<Backend> {
   const { place, index, resource } = placed;
   const others = desired.backendGroups[place]!.backends;
-  const twin = others.find((one, position) => one.address === resource.address && position !== index);
+  const taken = (is: (one: Backend) => boolean) => others.find((one, position) => position !== index && is(one));
   reading((violations) => {
-    if (twin === undefined) return;
-    violations.add(`${request}.address`, `address "${resource.address}" is taken by backend "${twin.name}"`);
+    const { address, quicServerId } = resource;
+    const atAddress = taken((one) => one.address === address);
+    if (atAddress !== undefined) {
+      violations.add(`${request}.address`, `address "${address}" is taken by backend "${atAddress.name}"`);
+    }
+    const withId = quicServerId.length === 0 ? undefined : taken((one) => sameServerId(one, resource));
+    if (withId !== undefined) {
+      const id = hexOf(quicServerId);
+      violations.add(`${request}.quicServerId`, `QUIC server id "${id}" is taken by backend "${withId.name}"`);
+    }
   });
   const path = `backendGroups[${place}].backends[${index}]`;
   return { desired: checked(put(desired, placed), { path, request }), resource };

@@ -1,5 +1,5 @@
 import { InvalidError, NotFoundError } from '../../base/errors.js';
-import type { BackendGroup, Desired, LoadBalancer } from '../desired.js';
+import type { AccessList, AddressPool, BackendGroup, Desired, LoadBalancer } from '../desired.js';
 import { checkReferences } from '../references.js';
 import { Violations } from '../violations.js';
 
@@ -31,6 +31,8 @@ export const kinds = {
   listener: 'listener',
   backendGroup: 'backend group',
   backend: 'backend',
+  accessList: 'access list',
+  addressPool: 'address pool',
 } as const;
 
 /** `read` reports with paths in the request. */
@@ -63,4 +65,22 @@ export function withLoadBalancers(desired: Desired, loadBalancers: readonly Load
 
 export function withBackendGroups(desired: Desired, backendGroups: readonly BackendGroup[]): Desired {
   return { ...desired, backendGroups };
+}
+
+export function withAccessLists(desired: Desired, accessLists: readonly AccessList[]): Desired {
+  return { ...desired, accessLists };
+}
+
+export function withAddressPools(desired: Desired, addressPools: readonly AddressPool[]): Desired {
+  return { ...desired, addressPools };
+}
+
+/** "a", "b" and 3 more */
+export function some(names: readonly string[]): string {
+  const most = 5;
+  const listed = names
+    .slice(0, most)
+    .map((name) => `"${name}"`)
+    .join(', ');
+  return names.length > most ? `${listed} and ${names.length - most} more` : listed;
 }

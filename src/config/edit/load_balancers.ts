@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type * as message from '../../api/generated/messages.generated.js';
 import { AlreadyExistsError } from '../../base/errors.js';
 import type { Desired, LoadBalancer } from '../desired.js';
@@ -10,7 +11,7 @@ const request = 'loadBalancer';
 export function createLoadBalancer(desired: Desired, from: message.LoadBalancer): Edited<LoadBalancer> {
   const { loadBalancers } = desired;
   if (loadBalancers.some(({ name }) => name === from.name)) throw new AlreadyExistsError(kinds.loadBalancer, from.name);
-  return put(desired, from, loadBalancers.length);
+  return put(desired, read(from), loadBalancers.length);
 }
 
 export function updateLoadBalancer(
@@ -19,7 +20,13 @@ export function updateLoadBalancer(
   change: (before: message.LoadBalancer) => message.LoadBalancer,
 ): Edited<LoadBalancer> {
   const index = indexOf(desired.loadBalancers, name, kinds.loadBalancer);
-  return put(desired, { ...change(toLoadBalancer(desired.loadBalancers[index]!)), name }, index);
+  const before = desired.loadBalancers[index]!;
+  const written = toLoadBalancer(before);
+  const resource = read(oneKindOfAddresses(written, { ...change(written), name }));
+  // What was given stays given as long as the same is asked for.
+  const sameRequest =
+    resource.addressRequest !== null && isDeepStrictEqual(resource.addressRequest, before.addressRequest);
+  return put(desired, sameRequest ? { ...resource, addresses: before.addresses } : resource, index);
 }
 
 export function deleteLoadBalancer(desired: Desired, name: string): Desired {
@@ -27,8 +34,19 @@ export function deleteLoadBalancer(desired: Desired, name: string): Desired {
   return withLoadBalancers(desired, without(desired.loadBalancers, index));
 }
 
-function put(desired: Desired, from: message.LoadBalancer, index: number): Edited<LoadBalancer> {
-  const resource = reading((violations) => readLoadBalancer(from, { path: request, violations }));
+/** Addresses and a request for them end each other, as the fields of a oneof do: the one that is set now stays. */
+function oneKindOfAddresses(before: message.LoadBalancer, after: message.LoadBalancer): message.LoadBalancer {
+  const setsAddresses = after.addresses !== before.addresses && after.addresses.length > 0;
+  const setsRequest = after.addressRequest !== before.addressRequest && after.addressRequest !== null;
+  if (setsAddresses && !setsRequest) return { ...after, addressRequest: null };
+  return setsRequest && !setsAddresses ? { ...after, addresses: [] } : after;
+}
+
+function read(from: message.LoadBalancer): LoadBalancer {
+  return reading((violations) => readLoadBalancer(from, { path: request, violations }, { trustAssigned: false }));
+}
+
+function put(desired: Desired, resource: LoadBalancer, index: number): Edited<LoadBalancer> {
   const list = desired.loadBalancers;
   const loadBalancers = index === list.length ? [...list, resource] : replaced(list, index, resource);
   const path = `loadBalancers[${index}]`;

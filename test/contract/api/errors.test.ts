@@ -97,7 +97,7 @@ test('a number of a later version is refused by name, not taken for the default'
   const { socket } = await startApi(t);
   // Config{backend_groups: [{name: "g", forwarding: 9}]}
   const error = await send(socket, '/spillway.v1.ConfigService/Apply', Buffer.from('0a0712050a01671009', 'hex'));
-  t.is(error?.details, 'backendGroups[0].forwarding: 9 is unknown to this version: L2_DSR or IPIP is expected');
+  t.is(error?.details, 'backendGroups[0].forwarding: 9 is unknown to this version: L2_DSR, IPIP or GUE is expected');
 });
 
 test('a field of a later version is refused, not dropped: it may be an access list', async (t) => {

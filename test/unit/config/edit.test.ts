@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { AlreadyExistsError, InvalidError, NotFoundError, PreconditionError } from '../../../src/base/errors.js';
 import type { Desired } from '../../../src/config/desired.js';
 import { noLimits } from '../../../src/config/desired.js';
+import { createAddressPool } from '../../../src/config/edit/address_pools.js';
 import { deleteBackendGroup, updateBackendGroup } from '../../../src/config/edit/backend_groups.js';
 import { createBackend, deleteBackend, updateBackend } from '../../../src/config/edit/backends.js';
 import { createListener, deleteListener, updateListener } from '../../../src/config/edit/listeners.js';
@@ -18,6 +19,7 @@ const backendChange = fc.record(
     port: fc.constantFrom(0, 0, 443, 70_000),
     weight: fc.constantFrom(0, 1, 100, 101),
     zone: fc.constantFrom('', 'b', 'b b'),
+    quicServerId: fc.constantFrom(new Uint8Array(), Uint8Array.of(0), Uint8Array.of(1, 1, 1, 1), new Uint8Array(16)),
   },
   { requiredKeys: [] },
 );
@@ -26,15 +28,26 @@ const listenerChange = fc.record(
     port: fc.constantFrom(80, 443, 0),
     protocol: fc.constantFrom('TCP' as const, 'UDP' as const),
     stopped: fc.boolean(),
+    scheduler: fc.constantFrom('TCH' as const, 'RR' as const, 'QCH' as const),
+    quic: fc.constantFrom(null, { configs: [{ id: 0, serverIdLength: 4, nonceLength: 12, key: new Uint8Array(16) }] }),
+    slowStart: fc.constantFrom(null, { seconds: 30n, nanos: 0 }),
+    accessControl: fc.constantFrom(null, { mode: 'DENY' as const, accessList: 'a' }),
   },
   { requiredKeys: [] },
 );
 const balancerChange = fc.record(
-  { addresses: fc.constantFrom(['192.0.2.0'], ['192.0.2.77', '2001:db8::77'], ['203.0.113.3'], []) },
+  {
+    addresses: fc.constantFrom(['192.0.2.0'], ['192.0.2.77', '2001:db8::77'], ['203.0.113.3'], []),
+    addressRequest: fc.constantFrom(null, { pool: '', scope: 'PUBLIC' as const, families: ['IPV6' as const] }),
+  },
   { requiredKeys: [] },
 );
 const groupChange = fc.record(
-  { forwarding: fc.constantFrom('IPIP' as const, 'L2_DSR' as const) },
+  {
+    forwarding: fc.constantFrom('IPIP' as const, 'L2_DSR' as const, 'GUE' as const),
+    portMapping: fc.boolean(),
+    tunnelPort: fc.constantFrom(0, 6081),
+  },
   { requiredKeys: [] },
 );
 
@@ -89,7 +102,7 @@ test('a change of one resource gives what validating the whole document gives, a
         const before = structuredClone(state);
         try {
           const after = edit(state);
-          t.deepEqual(validate(toConfig(after)), after);
+          t.deepEqual(validate(toConfig(after), { trustAssigned: true }), after);
           done++;
         } catch (error) {
           if (!(error instanceof InvalidError || error instanceof PreconditionError)) throw error;
@@ -125,7 +138,7 @@ test('a change that is refused alone is refused in the whole document too', (t) 
       const alone = outcome(() => updateBackend(state, { groupName: group.name, name }, merge(change)).desired);
       t.deepEqual(
         alone,
-        outcome(() => validate(whole)),
+        outcome(() => validate(whole, { trustAssigned: true })),
       );
       if (alone === 'refused') refusals++;
     }),
@@ -206,6 +219,34 @@ test('everything that a change of a weight does not touch is shared with the sta
   t.is(after.loadBalancers, state.loadBalancers);
   t.is(after.backendGroups[1], state.backendGroups[1]);
   t.is(after.backendGroups[0]!.backends[1], state.backendGroups[0]!.backends[1]);
+});
+
+test('a group that leaves GUE leaves its port too', (t) => {
+  const gue = { forwarding: 'GUE', tunnelPort: 6081 };
+  const { desired: before } = updateBackendGroup(state, 'spare', merge(gue));
+  t.like(before.backendGroups[1], gue);
+  t.like(updateBackendGroup(before, 'spare', merge({ forwarding: 'IPIP' })).resource, { tunnelPort: 6080 });
+  t.throws(() => updateBackendGroup(before, 'spare', merge({ forwarding: 'IPIP', tunnelPort: 6082 })), {
+    instanceOf: InvalidError,
+  });
+});
+
+test('addresses and a request for them end each other, and what was given stays while the same is asked for', (t) => {
+  const pool = { name: 'p', scope: 'PUBLIC' as const, prefixes: ['198.18.0.0/24'], reserved: [], description: '' };
+  const { desired: pooled } = createAddressPool(state, pool);
+  const ask = { pool: 'p', scope: 'ADDRESS_SCOPE_UNSPECIFIED', families: ['IPV4'] };
+  const asked = updateLoadBalancer(pooled, 'lb', merge({ addressRequest: ask }));
+  t.like(asked.resource, { addresses: [], addressRequest: { pool: 'p', scope: 'PUBLIC', families: [4] } });
+  const given = { ...asked.desired, loadBalancers: [{ ...asked.resource, addresses: ['198.18.0.1'] }] };
+  const same = updateLoadBalancer(given, 'lb', merge({ description: 'x', addressRequest: { ...ask } }));
+  t.deepEqual(same.resource.addresses, ['198.18.0.1']);
+  const other = updateLoadBalancer(given, 'lb', merge({ addressRequest: { ...ask, pool: '', scope: 'PUBLIC' } }));
+  t.deepEqual(other.resource.addresses, []);
+  const fixed = updateLoadBalancer(given, 'lb', merge({ addresses: ['192.0.2.1'] }));
+  t.like(fixed.resource, { addresses: ['192.0.2.1'], addressRequest: null });
+  t.throws(() => updateLoadBalancer(given, 'lb', merge({ addresses: ['192.0.2.1'], addressRequest: { ...ask } })), {
+    instanceOf: InvalidError,
+  });
 });
 
 test('a backend named by its address cannot move to another', (t) => {

@@ -50,7 +50,7 @@ backendGroups: []
 });
 
 test('every kind of field of Config is read', (t) => {
-  const { loadBalancers, backendGroups } = readDocument(`
+  const { loadBalancers, backendGroups, accessLists, addressPools } = readDocument(`
 loadBalancers:
   - name: a
     labels: {team: x, "1": "2"}
@@ -59,7 +59,20 @@ loadBalancers:
         stopped: true
         allUnhealthy: FAIL_CLOSED
       - healthCheck: {http: {method: GET, expected_codes: [2xx], tls: true}}
+        sourcePersistence: 60s
+        slow_start: 1.5s
+        accessControl: {mode: DENY, access_list: bad}
+        limits: {bitsPerSecond: 10000000000000, packets_per_second: "7", newSessionsPerSecondPerSource: 5}
+        quic: {configs: [{id: 1, serverIdLength: 4, nonceLength: 12, key: "AAECAwQFBgcICQoLDA0ODw=="}]}
+    addressRequest: {pool: p, scope: PRIVATE, families: [IPV6, 1]}
+    assignedAddresses: [192.0.2.1]
+    maxSegmentSize: 1400
+accessLists:
+  - {name: bad, entries: [198.51.100.7, "2001:db8::/32"], description: d}
+address_pools:
+  - {name: p, scope: PUBLIC, prefixes: [192.0.2.0/24], reserved: [192.0.2.1]}
 backendGroups:
+  - {name: q, forwarding: GUE, tunnelPort: 6081, portMapping: true, backends: [{quicServerId: AQI=, port: 1}]}
   - {name: g, forwarding: IPIP, backends: [{address: 2001:db8::1, weight: 0}, {address: 203.0.113.1}]}
 `);
   const [udp, http] = loadBalancers[0]!.listeners;
@@ -67,8 +80,32 @@ backendGroups:
   t.deepEqual(udp!.healthCheck!.udp, { request: Uint8Array.of(0x68, 0x69), expectedReply: Uint8Array.of(0xff, 0xef) });
   t.like(udp, { stopped: true, allUnhealthy: 'FAIL_CLOSED' });
   t.like(http!.healthCheck!.http, { method: 'GET', expectedCodes: ['2xx'], tls: true, path: '' });
+  t.deepEqual(http!.sourcePersistence, { seconds: 60n, nanos: 0 });
+  t.deepEqual(http!.slowStart, { seconds: 1n, nanos: 500_000_000 });
+  t.deepEqual(http!.accessControl, { mode: 'DENY', accessList: 'bad' });
+  t.deepEqual(http!.limits, {
+    newSessionsPerSecond: 0,
+    sessions: 0,
+    bitsPerSecond: 10_000_000_000_000n,
+    packetsPerSecond: 7n,
+    newSessionsPerSecondPerSource: 5,
+  });
+  t.deepEqual(http!.quic, {
+    configs: [{ id: 1, serverIdLength: 4, nonceLength: 12, key: Uint8Array.from({ length: 16 }, (_, i) => i) }],
+  });
+  t.like(loadBalancers[0], {
+    addressRequest: { pool: 'p', scope: 'PRIVATE', families: ['IPV6', 'IPV4'] },
+    assignedAddresses: ['192.0.2.1'],
+    maxSegmentSize: 1400,
+  });
+  t.deepEqual(accessLists, [{ name: 'bad', entries: ['198.51.100.7', '2001:db8::/32'], description: 'd' }]);
+  t.deepEqual(addressPools, [
+    { name: 'p', scope: 'PUBLIC', prefixes: ['192.0.2.0/24'], reserved: ['192.0.2.1'], description: '' },
+  ]);
+  t.like(backendGroups[0], { forwarding: 'GUE', tunnelPort: 6081, portMapping: true });
+  t.deepEqual(backendGroups[0]!.backends[0]!.quicServerId, Uint8Array.of(1, 2));
   t.deepEqual(
-    backendGroups[0]!.backends.map(({ weight }) => weight),
+    backendGroups[1]!.backends.map(({ weight }) => weight),
     [0, undefined],
   );
 });
@@ -82,13 +119,14 @@ const table: readonly (readonly [name: string, document: string, expected: reado
     listener('"prot": 1'),
     [
       `${at}.prot: unknown field (did you mean "port"?); known here: name, protocol, port, backendGroup, scheduler, ` +
-        'sessionTimeout, healthCheck, allUnhealthy, stopped, description',
+        'sessionTimeout, healthCheck, allUnhealthy, stopped, description, sourcePersistence, accessControl, limits, ' +
+        'quic, slowStart',
     ],
   ],
   [
     'a word that is near to nothing comes without a guess',
     '{"zzzzzzzz": 1}',
-    ['zzzzzzzz: unknown field; known here: loadBalancers, backendGroups'],
+    ['zzzzzzzz: unknown field; known here: loadBalancers, backendGroups, accessLists, addressPools'],
   ],
   [
     'both names of one field are one too many',
@@ -108,6 +146,22 @@ const table: readonly (readonly [name: string, document: string, expected: reado
   ],
   ['text where a number belongs', listener('"port": "https"'), [`${at}.port: "https": a whole number is expected`]],
   ['a fraction where a whole number belongs', listener('"port": 1.5'), [`${at}.port: 1.5: a whole number is expected`]],
+  [
+    'a number of 64 bits that is none',
+    listener('"limits": {"bitsPerSecond": "1e9", "packetsPerSecond": 0.5}'),
+    [
+      `${at}.limits.bitsPerSecond: "1e9": a whole number is expected`,
+      `${at}.limits.packetsPerSecond: 0.5: a whole number is expected`,
+    ],
+  ],
+  [
+    'numbers beyond 64 bits',
+    listener('"limits": {"bitsPerSecond": "18446744073709551616", "packetsPerSecond": -1}'),
+    [
+      `${at}.limits.bitsPerSecond: "18446744073709551616" is not within 0 to 18446744073709551615`,
+      `${at}.limits.packetsPerSecond: -1 is not within 0 to 18446744073709551615`,
+    ],
+  ],
   ['a negative number', listener('"port": -1'), [`${at}.port: -1 is not within 0 to 4294967295`]],
   [
     'text where true or false belongs',
@@ -141,11 +195,18 @@ const table: readonly (readonly [name: string, document: string, expected: reado
     [`${at}.healthCheck.http: set beside "tcp": only one of tcp, http, udp`],
   ],
   ['one thing where a list belongs', '{"loadBalancers": {}}', ['loadBalancers: an object: a list is expected']],
-  ['a list where fields belong', '[]', ['(document): []: an object is expected, with loadBalancers, backendGroups']],
+  [
+    'a list where fields belong',
+    '[]',
+    ['(document): []: an object is expected, with loadBalancers, backendGroups, accessLists, addressPools'],
+  ],
   [
     'an empty list element',
     'backendGroups:\n  -\n',
-    ['backendGroups[0]: null: an object is expected, with name, forwarding, backends, description'],
+    [
+      'backendGroups[0]: null: an object is expected, with name, forwarding, backends, description, tunnelPort, ' +
+        'portMapping',
+    ],
   ],
   ['an empty file', '# nothing\n', ['(document): the document is empty: write {} where nothing at all is meant']],
   ['a tag that nobody knows', 'backendGroups: !secret []\n', ['line 1, column 16: Unresolved tag: !secret']],
@@ -163,7 +224,8 @@ const table: readonly (readonly [name: string, document: string, expected: reado
     'every fault at once',
     '{"backendGroups": [{"nmae": "a"}, {"backends": [{"weight": "x"}, {"weight": true}]}]}',
     [
-      'backendGroups[0].nmae: unknown field (did you mean "name"?); known here: name, forwarding, backends, description',
+      'backendGroups[0].nmae: unknown field (did you mean "name"?); known here: name, forwarding, backends, ' +
+        'description, tunnelPort, portMapping',
       'backendGroups[1].backends[0].weight: "x": a whole number is expected',
       'backendGroups[1].backends[1].weight: true: a whole number is expected',
     ],

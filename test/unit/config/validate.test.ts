@@ -62,6 +62,23 @@ const accepted: readonly (readonly [name: string, document: Document])[] = [
     }),
   ],
   ['a timeout above the interval', withCheck({ tcp: {}, interval: '0.1s', timeout: '300s' })],
+  [
+    'IPIP and GUE for an IPv6 VIP to an IPv4 backend',
+    {
+      loadBalancers: [
+        { ...balancer, addresses: ['2001:db8::1'] },
+        { ...balancer, name: 'b', addresses: ['2001:db8::2'], listeners: [{ ...listener, backendGroup: 'gue' }] },
+      ],
+      backendGroups: [
+        { ...group, forwarding: 'IPIP' },
+        { ...group, name: 'gue', forwarding: 'GUE', tunnelPort: 6081 },
+      ],
+    },
+  ],
+  ...['TCH', 'SCH', 'WRR', 'RR', 'WLC'].map(
+    (scheduler) => [`the scheduler ${scheduler}`, withListener({ scheduler })] as const,
+  ),
+  ['a mapped port', withGroup({ portMapping: true, backends: [{ ...backend, port: 8080 }] })],
   ['names of 63 characters', withBackend({ name: 'a'.repeat(63) })],
   ['32 VIPs', withBalancer({ addresses: Array.from({ length: 32 }, (_, index) => `192.0.2.${index}`) })],
 ];
@@ -92,7 +109,10 @@ const refused: readonly (readonly [name: string, document: Document, expected: R
   [
     'a load balancer without VIPs',
     withBalancer({ addresses: [] }),
-    { 'loadBalancers[0].addresses': 'required: at least one VIP' },
+    {
+      'loadBalancers[0].addresses':
+        'required: at least one VIP, or an address pool of scope PUBLIC with an IPv4 prefix',
+    },
   ],
   [
     '33 VIPs',
@@ -220,38 +240,6 @@ const refused: readonly (readonly [name: string, document: Document, expected: R
     { [`${l0}.sessionTimeout`]: '10000.001 ms: whole milliseconds are expected' },
   ],
   [
-    'the scheduler WRR',
-    withListener({ scheduler: 'WRR' }),
-    {
-      [`${l0}.scheduler`]:
-        'WRR is not in this version: use TCH (it spreads by weight and gives the same answer on every node)',
-    },
-  ],
-  [
-    'the scheduler RR',
-    withListener({ scheduler: 'RR' }),
-    {
-      [`${l0}.scheduler`]:
-        'RR is not in this version: use TCH (it spreads evenly at equal weights and gives the same answer on every node)',
-    },
-  ],
-  [
-    'the scheduler WLC',
-    withListener({ scheduler: 'WLC' }),
-    {
-      [`${l0}.scheduler`]:
-        'WLC is not in this version: use TCH (it spreads by weight and gives the same answer on every node)',
-    },
-  ],
-  [
-    'the scheduler QCH',
-    withListener({ scheduler: 'QCH' }),
-    {
-      [`${l0}.scheduler`]:
-        'QCH is not in this version: use SCH (a QUIC client keeps its backend when its port changes, as long as its address stays)',
-    },
-  ],
-  [
     'a check of no kind',
     withCheck({}),
     { [check]: 'required: one of tcp, http, udp (for a plain connect, tcp: {}); or leave healthCheck out' },
@@ -335,7 +323,7 @@ const refused: readonly (readonly [name: string, document: Document, expected: R
     withGroup({ forwarding: 0 }),
     {
       'backendGroups[0].forwarding':
-        'required: L2_DSR (backends on a segment with this node) or IPIP (backends anywhere, decapsulating)',
+        'required: L2_DSR (backends on a segment with this node), or IPIP or GUE (backends anywhere, decapsulating)',
     },
   ],
   [
@@ -369,16 +357,10 @@ const refused: readonly (readonly [name: string, document: Document, expected: R
   [
     "a backend port that is not the listener's",
     withBackend({ port: 8443 }),
-    { [`${b0}.port`]: `8443 is not the port of ${l0} (443), and L2_DSR cannot change ports: leave it out` },
-  ],
-  [
-    'an IPv6 VIP by IPIP to an IPv4 backend',
     {
-      loadBalancers: [{ ...balancer, addresses: ['192.0.2.1', '2001:db8::1'] }],
-      backendGroups: [{ ...group, forwarding: 'IPIP' }],
-    },
-    {
-      [`${l0}.backendGroup`]: `IPv6 VIP 2001:db8::1 cannot go by IPIP to the IPv4 address 203.0.113.1 (${b0}): give that backend an IPv6 address, which carries both families`,
+      [`${b0}.port`]:
+        `8443 is not the port of ${l0} (443): leave it out, or, where the backends' own program maps ports ` +
+        '("spillway backend attach --map"), set portMapping of backendGroups[0]',
     },
   ],
 ];
@@ -407,7 +389,15 @@ test('what is left out gets its default', (t) => {
     }),
   );
   t.deepEqual(state.backendGroups[0]!.backends, [
-    { name: '2001:db8:f::1', address: '2001:db8:f::1', family: 6, port: 0, weight: 100, zone: '' },
+    {
+      name: '2001:db8:f::1',
+      address: '2001:db8:f::1',
+      family: 6,
+      port: 0,
+      weight: 100,
+      zone: '',
+      quicServerId: new Uint8Array(),
+    },
   ]);
   const [{ addresses, listeners }] = state.loadBalancers as [(typeof state.loadBalancers)[0]];
   t.deepEqual(addresses, ['192.0.2.1', '2001:db8::1', '192.0.2.9']);
