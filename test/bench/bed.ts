@@ -1,5 +1,6 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Desired } from '../../src/config/desired.js';
 import { BpfProgram, isBpffs, mountBpffs } from '../../src/dataplane/addon.js';
 import { openTickClock } from '../../src/dataplane/clock.js';
 import { pinYardstick } from './driver.js';
@@ -7,13 +8,24 @@ import { type Lb, loadLb } from './fill.js';
 import type { Forwarding } from './options.js';
 import { CLOCK_OBJECT } from './paths.js';
 
+/** One load balancer of a run. */
+export interface Variant {
+  readonly forwarding: Forwarding;
+  /** What is switched on; empty: nothing. */
+  readonly feature?: string;
+  readonly change?: (desired: Desired) => Desired;
+}
+
+const unchanged = (desired: Desired): Desired => desired;
+
 export interface Loaded extends Lb {
   readonly forwarding: Forwarding;
+  readonly feature: string;
 }
 
 export interface BedOptions {
   readonly lbObject: string;
-  readonly forwarding: readonly Forwarding[];
+  readonly variants: readonly Variant[];
   /** Live sessions that each session table is sized for. */
   readonly sessions: number;
   readonly yardstick: boolean;
@@ -33,9 +45,10 @@ export class Bed {
     try {
       const yardstick = options.yardstick ? await loadYardstick() : null;
       const loaded: Loaded[] = [];
-      for (const forwarding of options.forwarding) {
-        const lb = await loadLb({ objectFile: options.lbObject, forwarding, sessions: options.sessions, clock });
-        loaded.push({ ...lb, forwarding });
+      for (const { forwarding, feature = '', change = unchanged } of options.variants) {
+        const { lbObject: objectFile, sessions } = options;
+        const lb = await loadLb({ objectFile, forwarding, sessions, clock, change });
+        loaded.push({ ...lb, forwarding, feature });
       }
       return new Bed(loaded, yardstick);
     } finally {

@@ -1,24 +1,32 @@
 import type { Bed, Loaded } from './bed.js';
 import { type DriverCase, type DriverHost, type DriverResult, packetsSent, runDriver, type Spread } from './driver.js';
 import { lbTarget } from './features.js';
-import { goalOf } from './goals.js';
+import { type Goal, goalOf, isMet } from './goals.js';
+import { type Kind, type KindSpec, specOf } from './kinds.js';
 import { clearTable, type Observed, observe, since } from './observe.js';
-import type { Forwarding, Kind } from './options.js';
+import type { Forwarding, Section } from './options.js';
 
 /** One kind at a number of flows in one forwarding mode. Times are nanoseconds per packet, medians over the rounds. */
 export interface Case {
+  readonly section: Section;
   readonly kind: Kind;
   readonly flows: number;
-  readonly forwarding: 'L2_DSR' | 'IPIP';
+  readonly forwarding: 'L2_DSR' | 'IPIP' | 'GUE';
+  readonly frameBytes: number;
+  /** Live sessions that the table is sized for. */
+  readonly sessions: number;
+  /** What is switched on beyond a listener's defaults; empty: nothing. */
+  readonly feature: string;
+  /** What it is compared with, in the same interleaved run. */
+  readonly baseline: 'yardstick' | 'defaults';
   readonly ns: number;
-  readonly yardstickNs: number;
-  /** Median of the rounds' own ratios, so not exactly ns / yardstickNs. */
+  readonly baselineNs: number;
+  /** Median of the rounds' own ratios, so not exactly ns / baselineNs. */
   readonly ratio: number;
-  readonly goal: number | null;
+  readonly goal: Goal | null;
   readonly met: boolean | null;
   readonly nsSpread: Spread;
-  readonly yardstickSpread: Spread;
-  readonly frameBytes: number;
+  readonly baselineSpread: Spread;
   readonly verdicts: Readonly<Record<string, number>>;
   /** Of the load balancer, from its own maps after the case. */
   readonly tracked: number;
@@ -29,12 +37,13 @@ export interface Case {
 }
 
 export interface CaseOptions {
+  readonly section: Section;
   readonly kind: Kind;
   readonly flows: number;
+  readonly bytes?: number;
   readonly rounds: number;
   readonly packetsPerRound: number;
   readonly cpu: number;
-  /** Live sessions that the table is sized for. */
   readonly sessions: number;
 }
 
@@ -45,50 +54,82 @@ export interface CaseOutcome {
   readonly faults: readonly string[];
 }
 
-const API_NAME = { l2: 'L2_DSR', ipip: 'IPIP' } as const satisfies Record<Forwarding, string>;
+const API_NAME = { l2: 'L2_DSR', ipip: 'IPIP', gue: 'GUE' } as const satisfies Record<Forwarding, string>;
+const NO_VIPS = { v4: '203.0.113.200', v6: '2001:db8:ffff::200' };
 
 /** A flow is established by the second packet after its SYN. */
 const WARM_PASSES = 2;
+
+export function driverCase(options: CaseOptions, targets: DriverCase['targets']): DriverCase {
+  const spec = specOf(options.kind);
+  return {
+    flows: options.flows,
+    rounds: options.rounds,
+    packetsPerRound: options.packetsPerRound,
+    cpu: options.cpu,
+    kind: spec.driver,
+    ...(options.bytes === undefined ? {} : { bytes: options.bytes }),
+    ...(spec.miss ? { vips: NO_VIPS } : {}),
+    ...(spec.payload ? { payload: spec.payload } : {}),
+    targets,
+    warmPasses: WARM_PASSES,
+  };
+}
 
 /** Yardstick and every forwarding mode in one interleaved run. */
 export async function runCase(bed: Bed, options: CaseOptions): Promise<CaseOutcome> {
   for (const lb of bed.loaded) clearTable(lb.maps);
   const before = bed.loaded.map((lb) => observe(lb.maps));
-  const job: DriverCase = {
-    ...options,
-    targets: [{ label: 'yardstick', programId: bed.yardstickId }, ...bed.loaded.map(lbTarget)],
-    warmPasses: WARM_PASSES,
-  };
+  const spec = specOf(options.kind);
+  const targets = [{ label: 'yardstick', programId: bed.yardstickId }, ...bed.loaded.map(lbTarget)];
+  const job = driverCase(options, targets);
   const { host, results } = await runDriver(job);
   const [yardstick, ...measured] = results;
   if (yardstick === undefined) throw new Error('pktbench printed no result');
-  const faults = frameFaults(yardstick, job, 'ipip');
+  const verdict = spec.yardstick ?? spec.verdict;
+  const faults = frameFaults(yardstick, job, { verdict, encapsulated: verdict === 'XDP_TX' });
   const cases = measured.flatMap((result, i) => {
     const lb = bed.loaded[i];
     const start = before[i];
     if (lb === undefined || start === undefined) return [];
     const seen = since(start, observe(lb.maps));
-    faults.push(...frameFaults(result, job, lb.forwarding), ...sessionFaults(seen, job, options));
-    return [asCase(lb, options, result, yardstick, seen)];
+    const encapsulated = spec.forwarded && lb.forwarding !== 'l2';
+    faults.push(...frameFaults(result, job, { verdict: spec.verdict, encapsulated }));
+    faults.push(...sessionFaults(seen, job, options));
+    return [asCase({ result, baseline: yardstick, name: 'yardstick' }, { lb, options, seen })];
   });
   return { host, cases, faults: faults.map((fault) => `${options.kind} at ${options.flows} flows: ${fault}`) };
 }
 
-function asCase(lb: Loaded, options: CaseOptions, result: DriverResult, yardstick: DriverResult, seen: Observed): Case {
-  const goal = goalOf(options.kind, options.flows);
+interface Measured {
+  readonly result: DriverResult;
+  readonly baseline: DriverResult;
+  readonly name: Case['baseline'];
+}
+
+export function asCase(
+  { result, baseline, name }: Measured,
+  { lb, options, seen }: { lb: Loaded; options: CaseOptions; seen: Observed },
+): Case {
+  const goal = name === 'yardstick' ? goalOf(options.kind, options.flows) : null;
   const ratio = result.ratio_to_first.median;
+  const ns = result.net_ns.median;
   return {
+    section: options.section,
     kind: options.kind,
     flows: options.flows,
     forwarding: API_NAME[lb.forwarding],
-    ns: result.net_ns.median,
-    yardstickNs: yardstick.net_ns.median,
+    frameBytes: result.frame_bytes,
+    sessions: options.sessions,
+    feature: lb.feature,
+    baseline: name,
+    ns,
+    baselineNs: baseline.net_ns.median,
     ratio,
     goal,
-    met: goal === null ? null : ratio <= goal,
+    met: goal === null ? null : isMet(goal, { ratio, ns }),
     nsSpread: result.net_ns,
-    yardstickSpread: yardstick.net_ns,
-    frameBytes: result.frame_bytes,
+    baselineSpread: baseline.net_ns,
     verdicts: result.verdicts,
     tracked: seen.sessions,
     established: seen.established,
@@ -98,16 +139,22 @@ function asCase(lb: Loaded, options: CaseOptions, result: DriverResult, yardstic
   };
 }
 
-/** Every packet sent on, in the way that was asked for. */
-function frameFaults(result: DriverResult, job: DriverCase, forwarding: Forwarding): string[] {
+/** Every packet ended as it should, encapsulated where that was asked for. */
+export function frameFaults(
+  result: DriverResult,
+  job: DriverCase,
+  expected: { verdict: string; encapsulated: boolean },
+): string[] {
   const faults: string[] = [];
   const total = job.rounds * job.packetsPerRound;
-  const sent = result.verdicts['XDP_TX'] ?? 0;
-  if (sent !== total) faults.push(`${result.target}: ${JSON.stringify(result.verdicts)} where XDP_TX ${total} belongs`);
+  const right = result.verdicts[expected.verdict] ?? 0;
+  if (right !== total) {
+    faults.push(`${result.target}: ${JSON.stringify(result.verdicts)} where ${expected.verdict} ${total} belongs`);
+  }
   if (result.sample.out.decoded.includes('BAD CHECKSUM')) faults.push(`${result.target}: ${result.sample.out.decoded}`);
-  const expected = forwarding === 'ipip' ? 1 : 0;
-  if (Math.abs(result.start_moved_share - expected) > 0.001) {
-    faults.push(`${result.target}: ${result.start_moved_share} of the frames encapsulated where ${expected} belongs`);
+  const share = expected.encapsulated ? 1 : 0;
+  if (Math.abs(result.start_moved_share - share) > 0.001) {
+    faults.push(`${result.target}: ${result.start_moved_share} of the frames encapsulated where ${share} belongs`);
   }
   return faults;
 }
@@ -117,17 +164,17 @@ const STRAY_SHARE = 1e-4;
 
 /** Every packet counted; and the table holding the sessions that the case is about, where it has room for them. */
 function sessionFaults(seen: Observed, job: DriverCase, options: CaseOptions): string[] {
-  const opened = job.kind.startsWith('tcp') && job.kind !== 'tcp4-syn';
-  const packets = packetsSent(job, opened);
+  const spec: KindSpec = specOf(options.kind);
+  const packets = packetsSent(job, spec.opened ?? false);
   const expect = (name: string, actual: number, wanted: number, stray = 0) =>
     Math.abs(actual - wanted) <= stray ? [] : [`${name} ${actual} where ${wanted} belongs`];
   const faults = [
-    ...expect('packets counted', seen.packets, packets),
-    ...expect('passed or dropped', seen.passedOrDropped, 0),
+    ...expect('packets counted', seen.packets, spec.forwarded ? packets : 0),
+    ...expect('passed, answered or dropped', seen.passedOrDropped, spec.forwarded ? 0 : packets),
   ];
-  if (options.flows > options.sessions) return faults;
-  const sessions = job.kind === 'tcp4-syn' ? 0 : options.flows;
-  const stateless = job.kind === 'tcp4-syn' ? packets : opened ? options.flows : 0;
+  if (options.flows > options.sessions || !spec.forwarded) return faults;
+  const sessions = spec.session ? options.flows : 0;
+  const stateless = !spec.session ? packets : spec.opened ? options.flows : 0;
   const stray = Math.floor(sessions * STRAY_SHARE);
   return [
     ...faults,

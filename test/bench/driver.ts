@@ -36,7 +36,14 @@ export interface DriverOutput {
 }
 
 export interface DriverCase {
+  /** The driver's word. */
   readonly kind: string;
+  /** Frame bytes; raised to fit the headers. */
+  readonly bytes?: number;
+  /** Where the frames go; the bed's VIPs unless said. */
+  readonly vips?: { readonly v4: string; readonly v6: string };
+  /** Begin of the UDP payload of quic kinds, hex. */
+  readonly payload?: string;
   readonly flows: number;
   /** The first is what the others are compared with. */
   readonly targets: readonly { readonly label: string; readonly programId: number }[];
@@ -70,7 +77,9 @@ export function packetsSent(job: DriverCase, hasOpener: boolean): number {
 export async function runDriver(job: DriverCase): Promise<DriverOutput> {
   const args = job.targets.flatMap(({ label, programId }) => ['-t', `${label}=${programId}`]);
   args.push('-k', job.kind, '-f', `${job.flows}`, '-r', `${job.rounds}`, '-n', `${job.packetsPerRound}`);
-  args.push('-w', `${job.warmPasses}`, '-c', `${job.cpu}`);
+  args.push('-w', `${job.warmPasses}`, '-c', `${job.cpu}`, '-s', `${job.bytes ?? 64}`);
+  if (job.vips) args.push('-4', job.vips.v4, '-6', job.vips.v6);
+  if (job.payload) args.push('-q', job.payload);
   const child = spawn(`${OUT}/pktbench/pktbench`, args, { stdio: ['ignore', 'pipe', 'inherit'] });
   const chunks: Buffer[] = [];
   child.stdout.on('data', (chunk: Buffer) => chunks.push(chunk));

@@ -12,7 +12,7 @@ export interface Feature {
 const FLOWS = 100;
 
 export async function probeFeatures(lbObject: string, cpu: number): Promise<Feature[]> {
-  const bed = await Bed.open({ lbObject, forwarding: ['l2'], sessions: 2 * FLOWS, yardstick: false });
+  const bed = await Bed.open({ lbObject, variants: [{ forwarding: 'l2' }], sessions: 2 * FLOWS, yardstick: false });
   try {
     const lb = bed.loaded[0];
     if (lb === undefined) throw new Error('no load balancer was loaded');
@@ -27,7 +27,7 @@ export async function probeFeatures(lbObject: string, cpu: number): Promise<Feat
 }
 
 export function lbTarget(lb: Loaded): { label: string; programId: number } {
-  return { label: `lb-${lb.forwarding}`, programId: lb.programId };
+  return { label: `lb-${lb.feature === '' ? lb.forwarding : 'feature'}`, programId: lb.programId };
 }
 
 /** In order: each step goes on from the sessions that the one before left. */

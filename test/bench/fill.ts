@@ -16,6 +16,8 @@ import type { Forwarding } from './options.js';
 /** Destination of the driver's frames. */
 const OWN_MAC = '02:00:00:00:00:01';
 const BACKENDS = 100;
+/** Of the way to the backends: frames of 1,500 bytes fit whatever wraps them. */
+const MTU = 1_600;
 const LIMITS = { services: 16, backends: 256, pools: 16, vips: 16 } as const;
 
 export type LbMaps = Readonly<Record<MapName, BpfMap>>;
@@ -26,6 +28,8 @@ export interface LbOptions {
   /** Live sessions that the table is sized for, by the agent's own rule. */
   readonly sessions: number;
   readonly clock: TickClock;
+  /** Of the desired state with every default. */
+  readonly change: (desired: Desired) => Desired;
 }
 
 export interface Lb {
@@ -63,10 +67,12 @@ export async function loadLb(options: LbOptions): Promise<Lb> {
   };
 }
 
-async function applyDesired(maps: LbMaps, { forwarding, clock }: LbOptions): Promise<void> {
-  const desired = desiredState(forwarding === 'l2' ? 'L2_DSR' : 'IPIP');
+const API_NAME = { l2: 'L2_DSR', ipip: 'IPIP', gue: 'GUE' } as const;
+
+async function applyDesired(maps: LbMaps, { forwarding, clock, change }: LbOptions): Promise<void> {
+  const desired = change(desiredState(API_NAME[forwarding]));
   const control = new ControlTables(maps, clock);
-  const { tables } = compile(desired, seen(desired), new IdLedger(LIMITS), { tickMs: clock.tickMs });
+  const { tables } = compile(desired, seen(desired, { mtu: MTU }), new IdLedger(LIMITS), { tickMs: clock.tickMs });
   await control.apply(plan(control.read(), tables, { tableCount: control.tableCount }));
 }
 

@@ -1,14 +1,19 @@
 import { Command, InvalidArgumentError } from 'commander';
+import { type Kind, kinds } from './kinds.js';
 
-export const KINDS = ['tcp4-syn', 'tcp4-ack', 'udp4', 'tcp6-ack'] as const;
-export type Kind = (typeof KINDS)[number];
+/** What a run is made of. */
+export const SECTIONS = ['kinds', 'sizes', 'tables', 'features'] as const;
+export type Section = (typeof SECTIONS)[number];
 
 /** How the load balancer under test reaches its backends; the yardstick always encapsulates. */
-export const FORWARDINGS = ['l2', 'ipip'] as const;
+export const FORWARDINGS = ['l2', 'ipip', 'gue'] as const;
 export type Forwarding = (typeof FORWARDINGS)[number];
 
 export interface Options {
   readonly json: boolean;
+  readonly sections: readonly Section[];
+  /** Of `features`: those whose name holds this. */
+  readonly feature: string;
   readonly kinds: readonly Kind[];
   readonly flows: readonly number[];
   readonly forwarding: readonly Forwarding[];
@@ -56,7 +61,9 @@ export function parseOptions(argv: readonly string[]): Options {
     )
     .option('--json', 'print an object with all figures instead of the table', false)
     .option('--quick', 'fewer and shorter rounds (5 of 100k packets): for a look, not for a record', false)
-    .option('--kinds <list>', `packet kinds: ${KINDS.join(',')}`, listOf(KINDS))
+    .option('--only <list>', `parts of the run: ${SECTIONS.join(',')}`, listOf(SECTIONS))
+    .option('--feature <word>', 'of the features, those whose name holds this word')
+    .option('--kinds <list>', `packet kinds: ${kinds.join(',')}`, listOf(kinds))
     .option('--flows <list>', 'numbers of flows (default 1,1k,100k,1M)', flowCounts)
     .option('--forwarding <list>', `forwarding modes: ${FORWARDINGS.join(',')}`, listOf(FORWARDINGS))
     .option('--sessions <n>', 'live sessions that the table is sized for (default 1M)', count)
@@ -66,14 +73,16 @@ export function parseOptions(argv: readonly string[]): Options {
     .option('--object <file>', "measure this object file instead of the build's lb.bpf.o")
     .addHelpText(
       'after',
-      '\nExamples:\n  npm run bench -- datapath --quick --flows 1k\n  npm run bench -- datapath --json >bench.json',
+      '\nExamples:\n  npm run bench -- datapath --quick --flows 1k\n  npm run bench -- datapath --only features --feature access\n  npm run bench -- datapath --json >bench.json',
     )
     .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2))
     .parse([...argv], { from: 'user' });
   const given = command.opts<Partial<Omit<Options, 'packetsPerRound' | 'lbObject'>> & Given>();
   return {
     json: given.json ?? false,
-    kinds: given.kinds ?? KINDS,
+    sections: given.only ?? SECTIONS,
+    feature: given.feature ?? '',
+    kinds: given.kinds ?? kinds,
     flows: given.flows ?? [1, 1_000, 100_000, 1_000_000],
     forwarding: given.forwarding ?? FORWARDINGS,
     sessions: given.sessions ?? 1_000_000,
@@ -86,6 +95,7 @@ export function parseOptions(argv: readonly string[]): Options {
 
 interface Given {
   readonly quick: boolean;
+  readonly only?: readonly Section[];
   readonly packets?: number;
   readonly object?: string;
 }

@@ -3,7 +3,7 @@ import pc from 'picocolors';
 import type { Case } from './cases.js';
 import type { DriverHost, Spread } from './driver.js';
 import type { Feature } from './features.js';
-import type { Options } from './options.js';
+import { type Options, SECTIONS, type Section } from './options.js';
 
 export interface Report {
   readonly host: DriverHost;
@@ -43,32 +43,54 @@ export function renderReport(report: Report): string {
       .map(({ name }) => name)
       .join(', ')}`,
     ...off.map(({ name, evidence }) => pc.red(`NOT in force: ${name} (${evidence})`)),
-    renderCases(report.cases),
+    ...SECTIONS.flatMap((section) => renderSection(section, report.cases)),
     'ns per packet of one core, median [least .. most] over the rounds; the yardstick always encapsulates (IPIP).',
     ...report.faults.map((fault) => pc.red(`fault: ${fault}`)),
   ];
   return lines.join('\n');
 }
 
-function renderCases(cases: readonly Case[]): string {
+const titles: Record<Section, string> = {
+  kinds: 'packet kinds, beside the yardstick',
+  sizes: 'frame sizes, beside the yardstick',
+  tables: 'session tables of several sizes, beside the yardstick',
+  features: 'what a feature costs: beside a listener with defaults, L2_DSR',
+};
+
+function renderSection(section: Section, cases: readonly Case[]): string[] {
+  const own = cases.filter((one) => one.section === section);
+  if (own.length === 0) return [];
+  const rows = own.map((one) => [
+    ...(section === 'features' ? [one.feature] : []),
+    one.kind,
+    one.flows,
+    ...(section === 'sizes' ? [one.frameBytes] : []),
+    ...(section === 'tables' ? [one.sessions] : []),
+    ...(section === 'features' ? [] : [one.forwarding]),
+    spread(one.nsSpread),
+    spread(one.baselineSpread),
+    one.ratio.toFixed(2),
+    one.goal === null ? '' : 'ratio' in one.goal ? one.goal.ratio.toFixed(2) : `${one.goal.ns} ns`,
+    one.met === null ? '' : one.met ? pc.green('yes') : pc.red('no'),
+  ]);
   const table = new Table({
-    head: ['kind', 'flows', 'forwarding', 'ns', 'yardstick ns', 'ratio', 'goal', 'met'],
-    colAligns: ['left', 'right', 'left', 'right', 'right', 'right', 'right', 'left'],
+    head: [
+      ...(section === 'features' ? ['feature'] : []),
+      'kind',
+      'flows',
+      ...(section === 'sizes' ? ['bytes'] : []),
+      ...(section === 'tables' ? ['table for'] : []),
+      ...(section === 'features' ? [] : ['forwarding']),
+      'ns',
+      section === 'features' ? 'defaults ns' : 'yardstick ns',
+      'ratio',
+      'goal',
+      'met',
+    ],
     style: { head: [], border: [], compact: true },
   });
-  for (const one of cases) {
-    table.push([
-      one.kind,
-      one.flows,
-      one.forwarding,
-      spread(one.nsSpread),
-      spread(one.yardstickSpread),
-      one.ratio.toFixed(2),
-      one.goal === null ? '' : one.goal.toFixed(2),
-      one.met === null ? '' : one.met ? pc.green('yes') : pc.red('no'),
-    ]);
-  }
-  return table.toString();
+  table.push(...rows);
+  return [titles[section], table.toString()];
 }
 
 function spread({ median, min, max }: Spread): string {

@@ -19,12 +19,16 @@ const struct kind kinds[] = {
 	{"quic4", 4, L4_UDP, .quic = true},
 	{"icmp4-ptb-tcp", 4, L4_ICMP, .inner = IPPROTO_TCP, .opener = "tcp4-syn"},
 	{"icmp4-ptb-udp", 4, L4_ICMP, .inner = IPPROTO_UDP, .opener = "udp4"},
+	{"echo4", 4, L4_ICMP},
+	{"frag4-first", 4, L4_UDP, .fragment = 0x2000},
+	{"frag4", 4, L4_UDP, .fragment = 0x2000 | 185, .opener = "frag4-first"},
 	{"tcp6-syn", 6, L4_TCP, TCP_SYN},
 	{"tcp6-ack", 6, L4_TCP, TCP_ACK, .opener = "tcp6-syn"},
 	{"tcp6-data", 6, L4_TCP, TCP_ACK | TCP_PSH, .opener = "tcp6-syn"},
 	{"udp6", 6, L4_UDP},
 	{"quic6", 6, L4_UDP, .quic = true},
 	{"icmp6-ptb-tcp", 6, L4_ICMP, .inner = IPPROTO_TCP, .opener = "tcp6-syn"},
+	{"echo6", 6, L4_ICMP},
 };
 const int nkinds = sizeof(kinds) / sizeof(*kinds);
 
@@ -145,6 +149,27 @@ static void build_icmp(struct frame *f, const struct kind *k, const struct vip *
 	}
 }
 
+/* Client and identifier tell flows apart. */
+static void build_echo(struct frame *f, const struct kind *k, int ip, int l4, int l4len)
+{
+	struct bench_cfg *c = &f->cfg;
+
+	f->b[l4] = k->family == 4 ? 8 : 128;
+	put16(f->b + l4 + 6, 1);
+	c->off_port = l4 + 4;
+	c->off_l4ck = l4 + 2;
+	c->off_addr = ip + (k->family == 4 ? 12 : 8 + 12);
+	c->l4_sum = sum16(f->b + l4, l4len, 0);
+	if (k->family == 4) {
+		c->off_ipck = ip + 10;
+		c->ip_sum = sum16(f->b + ip, 20, 0);
+	} else {
+		c->l4_sum = sum16(f->b + ip + 8, 32, c->l4_sum);
+		c->l4_sum += htons(l4len) + htons(IPPROTO_ICMPV6);
+		c->addr_in_l4 = 1;
+	}
+}
+
 static void build_tcp_udp(struct frame *f, const struct kind *k, const struct vip *vip, int ip, int l4, int l4len)
 {
 	unsigned char *p = f->b + l4;
@@ -187,7 +212,7 @@ static int header_bytes(const struct kind *k, const struct vip *vip, int iplen)
 	case L4_UDP:
 		return k->quic ? 8 + vip->quic_head_len : 8;
 	default:
-		return 8 + iplen + 8;
+		return k->inner ? 8 + iplen + 8 : 8;
 	}
 }
 
@@ -210,9 +235,13 @@ void build_frame(struct frame *f, const struct kind *k, const struct vip *vip, u
 	l4len = len - l4;
 	for (int i = head; i < len; i++)
 		f->b[i] = i;
-	put_ip(f, ip, k->family, protocol_of(k), l4len, k->l4 == L4_ICMP ? router : client, to);
-	if (k->l4 == L4_ICMP)
+	put_ip(f, ip, k->family, protocol_of(k), l4len, k->inner ? router : client, to);
+	if (k->fragment)
+		put16(f->b + ip + 6, k->fragment);
+	if (k->l4 == L4_ICMP && k->inner)
 		build_icmp(f, k, vip, ip, l4, l4len);
+	else if (k->l4 == L4_ICMP)
+		build_echo(f, k, ip, l4, l4len);
 	else
 		build_tcp_udp(f, k, vip, ip, l4, l4len);
 	c->addr_prefix = k->family == 4 ? 10u << 24 : 0;

@@ -19,7 +19,8 @@ struct kind {
 	enum l4 l4;
 	int tcp_flags;
 	bool quic;	    /* UDP payload begins like a QUIC short header */
-	int inner;	    /* protocol quoted inside the ICMP error */
+	int inner;	    /* protocol quoted inside the ICMP error; 0: an echo request */
+	int fragment;	    /* IPv4 flags and offset, in host order; 0: DF */
 	const char *opener; /* kind that opens the session, sent while warming up */
 };
 
