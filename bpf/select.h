@@ -15,18 +15,21 @@
 enum { NO_VIP = -1, NO_LISTENER = 0 };
 
 /* The service of this address, port and protocol, NO_LISTENER or NO_VIP. */
-__noinline int find_service(struct vip_key *key)
+__noinline int find_service(const struct vip_key *wanted)
 {
 	struct vip_value *value;
+	struct vip_key key;
 
-	if (!key)
+	if (!wanted)
 		return NO_VIP;
-	value = bpf_map_lookup_elem(&vips_v2, key);
+	/* Before 6.2 what a global function is given may not be a map's key. */
+	key = *wanted;
+	value = bpf_map_lookup_elem(&vips_v2, &key);
 	if (value)
 		return value->service;
-	key->port = 0;
-	key->protocol = 0;
-	return bpf_map_lookup_elem(&vips_v2, key) ? NO_LISTENER : NO_VIP;
+	key.port = 0;
+	key.protocol = 0;
+	return bpf_map_lookup_elem(&vips_v2, &key) ? NO_LISTENER : NO_VIP;
 }
 
 static __always_inline int service_of(const struct packet *packet)
