@@ -58,7 +58,8 @@ function readField(field: protobuf.Field, value: unknown, path: string, violatio
   }
   if (field.repeated) {
     if (!Array.isArray(value)) return fail(violations, path, `${show(value)}: a list is expected`, []);
-    return value.map((entry, index) => readSingle(field, entry, `${path}[${index}]`, violations));
+    // A hole in a list is no element, but must not become one of the message either.
+    return Array.from(value, (entry, index) => readSingle(field, entry, `${path}[${index}]`, violations));
   }
   return readSingle(field, value, path, violations);
 }
