@@ -125,6 +125,7 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
     ids,
     store,
     tickMs: node.clock.tickMs,
+    accessListEntries: config.limits.accessListEntries,
     log,
     now: Date.now,
     prepare: (desired) => preparation!.prepare(desired),

@@ -11,6 +11,7 @@ import type { IdLedger } from '../compile/ids.js';
 import { describeOp, type TableOp } from '../compile/ops.js';
 import { plan } from '../compile/plan.js';
 import { emptyTables, type Tables } from '../compile/tables.js';
+import { checkAccessListEntries } from '../config/capacity.js';
 import type { Desired } from '../config/desired.js';
 import type { Saved, Store } from '../config/store.js';
 import { releaseFreeMemory } from '../dataplane/addon.js';
@@ -22,6 +23,8 @@ export interface ControllerOptions {
   readonly ids: IdLedger;
   readonly store: Store;
   readonly tickMs: number;
+  /** At most, of all access lists together. */
+  readonly accessListEntries: number;
   readonly log: Logger;
   readonly now: () => number;
   /** Looks up the next hops of these backends; resolves when routes are known, at the latest after a deadline. */
@@ -191,7 +194,8 @@ export class Controller implements ConfigPort {
   }
 
   #compile(desired: Desired, dirty: ReturnType<ObservedState['takeDirty']>): Compiled {
-    const { ids, tickMs } = this.#options;
+    const { ids, tickMs, accessListEntries } = this.#options;
+    checkAccessListEntries(desired, accessListEntries);
     const previous = this.#compiled ? { previous: { compiled: this.#compiled, dirty } } : {};
     return compile(desired, this.observed.now, ids, { tickMs, inForce: this.#applied, ...previous });
   }

@@ -1,12 +1,23 @@
 import { ConflictError, InvalidError } from '../base/errors.js';
-import type { Desired } from '../config/desired.js';
+import type { Desired, LoadBalancer } from '../config/desired.js';
+import * as accessLists from '../config/edit/access_lists.js';
+import * as addressPools from '../config/edit/address_pools.js';
 import * as groups from '../config/edit/backend_groups.js';
 import * as backends from '../config/edit/backends.js';
 import type { Edited } from '../config/edit/common.js';
 import * as listeners from '../config/edit/listeners.js';
 import * as balancers from '../config/edit/load_balancers.js';
 import { validate } from '../config/validate.js';
-import { toBackend, toBackendGroup, toConfig, toListener, toLoadBalancer, toTimestamp } from '../config/write.js';
+import {
+  toAccessList,
+  toAddressPool,
+  toBackend,
+  toBackendGroup,
+  toConfig,
+  toListener,
+  toLoadBalancer,
+  toTimestamp,
+} from '../config/write.js';
 import { applyMask } from './field_mask.js';
 import type * as message from './generated/messages.generated.js';
 import type { Handlers } from './implement.js';
@@ -34,6 +45,12 @@ export function configService(config: ConfigPort): Handlers<'ConfigService'> {
   const remove = async (change: (desired: Desired) => Desired): Promise<message.Empty> =>
     edit((desired) => ({ desired: change(desired), resource: {} }));
 
+  /** With the addresses that it was given from a pool when it was applied. */
+  const inForce = (resource: LoadBalancer): LoadBalancer => {
+    if (resource.addressRequest === null) return resource;
+    return config.current().desired.loadBalancers.find(({ name }) => name === resource.name) ?? resource;
+  };
+
   return {
     async apply(request) {
       const desired = validate(required(request.config, 'config'));
@@ -51,12 +68,14 @@ export function configService(config: ConfigPort): Handlers<'ConfigService'> {
 
     createLoadBalancer: async (request) => {
       const from = required(request.loadBalancer, 'loadBalancer');
-      return toLoadBalancer(await edit((desired) => balancers.createLoadBalancer(desired, from)));
+      return toLoadBalancer(inForce(await edit((desired) => balancers.createLoadBalancer(desired, from))));
     },
     updateLoadBalancer: async ({ loadBalancer, updateMask: mask }) => {
       const patch = required(loadBalancer, 'loadBalancer');
       const change = (before: message.LoadBalancer) => applyMask('spillway.v1.LoadBalancer', { before, patch, mask });
-      return toLoadBalancer(await edit((desired) => balancers.updateLoadBalancer(desired, patch.name, change)));
+      return toLoadBalancer(
+        inForce(await edit((desired) => balancers.updateLoadBalancer(desired, patch.name, change))),
+      );
     },
     deleteLoadBalancer: ({ name }) => remove((desired) => balancers.deleteLoadBalancer(desired, name)),
 
@@ -96,6 +115,33 @@ export function configService(config: ConfigPort): Handlers<'ConfigService'> {
     },
     deleteBackend: ({ backendGroup: groupName, name }) =>
       remove((desired) => backends.deleteBackend(desired, { groupName, name })),
+
+    createAccessList: async ({ accessList }) => {
+      const from = required(accessList, 'accessList');
+      return toAccessList(await edit((desired) => accessLists.createAccessList(desired, from)));
+    },
+    updateAccessList: async ({ accessList, updateMask: mask }) => {
+      const patch = required(accessList, 'accessList');
+      const change = (before: message.AccessList) => applyMask('spillway.v1.AccessList', { before, patch, mask });
+      return toAccessList(await edit((desired) => accessLists.updateAccessList(desired, patch.name, change)));
+    },
+    changeAccessListEntries: async ({ name, add, remove: gone }) => {
+      const texts = { add, remove: gone };
+      const done = await edit((desired) => accessLists.changeEntries(desired, name, texts));
+      return { added: done.added, removed: done.removed, entryCount: done.entries.length };
+    },
+    deleteAccessList: ({ name }) => remove((desired) => accessLists.deleteAccessList(desired, name)),
+
+    createAddressPool: async ({ addressPool }) => {
+      const from = required(addressPool, 'addressPool');
+      return toAddressPool(await edit((desired) => addressPools.createAddressPool(desired, from)));
+    },
+    updateAddressPool: async ({ addressPool, updateMask: mask }) => {
+      const patch = required(addressPool, 'addressPool');
+      const change = (before: message.AddressPool) => applyMask('spillway.v1.AddressPool', { before, patch, mask });
+      return toAddressPool(await edit((desired) => addressPools.updateAddressPool(desired, patch.name, change)));
+    },
+    deleteAddressPool: ({ name }) => remove((desired) => addressPools.deleteAddressPool(desired, name)),
   };
 }
 

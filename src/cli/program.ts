@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import type { Register } from './command.js';
+import { registerAccessList } from './commands/access_list.js';
 import { registerApply } from './commands/apply.js';
 import { registerBackend } from './commands/backend.js';
 import { registerBackends } from './commands/backends.js';
@@ -19,7 +20,7 @@ import { addGlobalOptions } from './globals.js';
 import type { Io } from './io.js';
 
 const groups: readonly (readonly [title: string, members: readonly Register[]])[] = [
-  ['Configuration:', [registerApply, registerGet, registerWeight, registerDrain]],
+  ['Configuration:', [registerApply, registerGet, registerWeight, registerDrain, registerAccessList]],
   ['What is:', [registerStatus, registerBackends, registerSessions, registerExplain, registerDrops, registerTop]],
   ['This node:', [registerReconcile, registerPurge, registerDetach]],
   ['On a backend host:', [registerBackend]],

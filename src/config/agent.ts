@@ -46,6 +46,8 @@ export interface Limits {
   readonly backends: number;
   readonly backendGroups: number;
   readonly vips: number;
+  /** Of all access lists together. */
+  readonly accessListEntries: number;
 }
 
 const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const;
@@ -163,6 +165,7 @@ function readLimits(limits: Section): Limits {
     backends: limits.integer('backends', 65_535, { min: 64, max: 65_535 }),
     backendGroups: limits.integer('backendGroups', 1024, { min: 8, max: 65_535 }),
     vips: limits.integer('vips', 4096, { min: 8, max: 65_535 }),
+    accessListEntries: limits.integer('accessListEntries', 131_072, { min: 64, max: 4_194_304 }),
   };
   limits.refuseUnknown();
   return read;

@@ -33,7 +33,7 @@ const table: Readonly<Record<string, Allowed>> = {
   /* The other end of a tunnel, on a host of its own: knows the kernel, but no load balancer. */
   backend: { values: ['abi', 'base', 'dataplane/addon'], packages: ['commander'] },
   cli: {
-    values: ['base', 'api/client', 'api/codec', 'backend/commands', 'config/read'],
+    values: ['base', 'api/client', 'api/codec', 'backend/commands', 'config/prefix', 'config/read'],
     packages: ['commander', 'picocolors', 'yaml'],
   },
   demo: { values: ['base', 'api/client'], packages: ['picocolors'] },

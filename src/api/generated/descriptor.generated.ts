@@ -210,6 +210,34 @@ export const descriptor: object = {
         "DeleteBackend": {
          "requestType": "DeleteBackendRequest",
          "responseType": "google.protobuf.Empty"
+        },
+        "CreateAccessList": {
+         "requestType": "CreateAccessListRequest",
+         "responseType": "AccessList"
+        },
+        "UpdateAccessList": {
+         "requestType": "UpdateAccessListRequest",
+         "responseType": "AccessList"
+        },
+        "ChangeAccessListEntries": {
+         "requestType": "ChangeAccessListEntriesRequest",
+         "responseType": "ChangeAccessListEntriesResponse"
+        },
+        "DeleteAccessList": {
+         "requestType": "DeleteAccessListRequest",
+         "responseType": "google.protobuf.Empty"
+        },
+        "CreateAddressPool": {
+         "requestType": "CreateAddressPoolRequest",
+         "responseType": "AddressPool"
+        },
+        "UpdateAddressPool": {
+         "requestType": "UpdateAddressPoolRequest",
+         "responseType": "AddressPool"
+        },
+        "DeleteAddressPool": {
+         "requestType": "DeleteAddressPoolRequest",
+         "responseType": "google.protobuf.Empty"
         }
        }
       },
@@ -935,6 +963,103 @@ export const descriptor: object = {
         "name": {
          "type": "string",
          "id": 2
+        }
+       }
+      },
+      "CreateAccessListRequest": {
+       "fields": {
+        "accessList": {
+         "type": "AccessList",
+         "id": 1,
+         "protoName": "access_list"
+        }
+       }
+      },
+      "UpdateAccessListRequest": {
+       "fields": {
+        "accessList": {
+         "type": "AccessList",
+         "id": 1,
+         "protoName": "access_list"
+        },
+        "updateMask": {
+         "type": "google.protobuf.FieldMask",
+         "id": 2,
+         "protoName": "update_mask"
+        }
+       }
+      },
+      "ChangeAccessListEntriesRequest": {
+       "fields": {
+        "name": {
+         "type": "string",
+         "id": 1
+        },
+        "add": {
+         "rule": "repeated",
+         "type": "string",
+         "id": 2
+        },
+        "remove": {
+         "rule": "repeated",
+         "type": "string",
+         "id": 3
+        }
+       }
+      },
+      "ChangeAccessListEntriesResponse": {
+       "fields": {
+        "added": {
+         "type": "uint32",
+         "id": 1
+        },
+        "removed": {
+         "type": "uint32",
+         "id": 2
+        },
+        "entryCount": {
+         "type": "uint32",
+         "id": 3,
+         "protoName": "entry_count"
+        }
+       }
+      },
+      "DeleteAccessListRequest": {
+       "fields": {
+        "name": {
+         "type": "string",
+         "id": 1
+        }
+       }
+      },
+      "CreateAddressPoolRequest": {
+       "fields": {
+        "addressPool": {
+         "type": "AddressPool",
+         "id": 1,
+         "protoName": "address_pool"
+        }
+       }
+      },
+      "UpdateAddressPoolRequest": {
+       "fields": {
+        "addressPool": {
+         "type": "AddressPool",
+         "id": 1,
+         "protoName": "address_pool"
+        },
+        "updateMask": {
+         "type": "google.protobuf.FieldMask",
+         "id": 2,
+         "protoName": "update_mask"
+        }
+       }
+      },
+      "DeleteAddressPoolRequest": {
+       "fields": {
+        "name": {
+         "type": "string",
+         "id": 1
         }
        }
       },

@@ -89,10 +89,11 @@ export interface Config {
 /** Addresses that LoadBalancers without `addresses` are given from. */
 export interface AddressPool {
   name: string;
+  /** Required. */
   scope: AddressScope;
   /** Prefixes ("192.0.2.0/24", "2001:db8:10::/64") or single addresses; pools must not overlap. At least 1, at most 256. */
   prefixes: string[];
-  /** Addresses or prefixes never given out: the router's, for example. */
+  /** Addresses or prefixes never given out: the router's, for example. At most 1,024. */
   reserved: string[];
   description: string;
 }
@@ -186,7 +187,7 @@ export interface Listener {
   quic: QuicRouting | null;
   /**
    * 1 s to 900 s: a backend that becomes healthy again is given its share of new sessions little by little over this
-   * time. Unset: at once. Not with RR.
+   * time. 0 or unset: at once. Not with RR, nor without a health check.
    */
   slowStart: Duration | null;
 }
@@ -202,7 +203,7 @@ export interface AccessControl {
  * group names its id in `quic_server_id`.
  */
 export interface QuicRouting {
-  /** At least 1; each with another id. */
+  /** At least 1; each with another id, all with one server_id_length: a backend has one server id. */
   configs: QuicConfig[];
 }
 
@@ -372,6 +373,47 @@ export interface UpdateBackendRequest {
 
 export interface DeleteBackendRequest {
   backendGroup: string;
+  name: string;
+}
+
+export interface CreateAccessListRequest {
+  accessList: AccessList | null;
+}
+
+export interface UpdateAccessListRequest {
+  accessList: AccessList | null;
+  updateMask: FieldMask | null;
+}
+
+export interface ChangeAccessListEntriesRequest {
+  name: string;
+  /** As in AccessList; an entry that stands in both is refused. */
+  add: string[];
+  remove: string[];
+}
+
+export interface ChangeAccessListEntriesResponse {
+  /** Entries that were not there before, and that were. */
+  added: number;
+  removed: number;
+  /** Of the list now. */
+  entryCount: number;
+}
+
+export interface DeleteAccessListRequest {
+  name: string;
+}
+
+export interface CreateAddressPoolRequest {
+  addressPool: AddressPool | null;
+}
+
+export interface UpdateAddressPoolRequest {
+  addressPool: AddressPool | null;
+  updateMask: FieldMask | null;
+}
+
+export interface DeleteAddressPoolRequest {
   name: string;
 }
 
@@ -791,6 +833,14 @@ export interface Messages {
   'spillway.v1.CreateBackendRequest': CreateBackendRequest;
   'spillway.v1.UpdateBackendRequest': UpdateBackendRequest;
   'spillway.v1.DeleteBackendRequest': DeleteBackendRequest;
+  'spillway.v1.CreateAccessListRequest': CreateAccessListRequest;
+  'spillway.v1.UpdateAccessListRequest': UpdateAccessListRequest;
+  'spillway.v1.ChangeAccessListEntriesRequest': ChangeAccessListEntriesRequest;
+  'spillway.v1.ChangeAccessListEntriesResponse': ChangeAccessListEntriesResponse;
+  'spillway.v1.DeleteAccessListRequest': DeleteAccessListRequest;
+  'spillway.v1.CreateAddressPoolRequest': CreateAddressPoolRequest;
+  'spillway.v1.UpdateAddressPoolRequest': UpdateAddressPoolRequest;
+  'spillway.v1.DeleteAddressPoolRequest': DeleteAddressPoolRequest;
   'spillway.v1.MeteringRecord': MeteringRecord;
   'spillway.v1.ListMeteringRequest': ListMeteringRequest;
   'spillway.v1.ListMeteringResponse': ListMeteringResponse;
@@ -870,6 +920,16 @@ export interface Services {
     createBackend: { request: CreateBackendRequest; response: Backend; stream: false };
     updateBackend: { request: UpdateBackendRequest; response: Backend; stream: false };
     deleteBackend: { request: DeleteBackendRequest; response: Empty; stream: false };
+    createAccessList: { request: CreateAccessListRequest; response: AccessList; stream: false };
+    updateAccessList: { request: UpdateAccessListRequest; response: AccessList; stream: false };
+    /** Adds and removes single entries of a list of any size, all at once. Idempotent. */
+    changeAccessListEntries: { request: ChangeAccessListEntriesRequest; response: ChangeAccessListEntriesResponse; stream: false };
+    /** FAILED_PRECONDITION while a listener uses the list. */
+    deleteAccessList: { request: DeleteAccessListRequest; response: Empty; stream: false };
+    createAddressPool: { request: CreateAddressPoolRequest; response: AddressPool; stream: false };
+    updateAddressPool: { request: UpdateAddressPoolRequest; response: AddressPool; stream: false };
+    /** FAILED_PRECONDITION while a LoadBalancer asks for its addresses or was given one of them. */
+    deleteAddressPool: { request: DeleteAddressPoolRequest; response: Empty; stream: false };
   };
   MeteringService: {
     /** Records of full hours and, last, of the hour under way, by LoadBalancer and hour. */

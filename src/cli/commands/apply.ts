@@ -1,11 +1,10 @@
-import { readFile } from 'node:fs/promises';
-import { text } from 'node:stream/consumers';
 import { InvalidError } from '../../base/errors.js';
 import { action, examples, type Register } from '../command.js';
 import type { Context } from '../context.js';
 import { CommandError } from '../errors.js';
 import { jsonOf } from '../format/json.js';
 import { integer } from '../globals.js';
+import { readInput } from '../input.js';
 import { formatApplied } from '../views/apply.js';
 
 interface Options {
@@ -36,7 +35,7 @@ export const registerApply: Register = (program, io) => {
 };
 
 async function apply(context: Context, options: Options): Promise<void> {
-  const document = await readInput(context, options.file);
+  const document = await readInput(context, options.file, 'the document');
   const config = await parse(document);
   const validateOnly = options.validateOnly === true || options.dryRun === true;
   const response = await context.call('apply', (agent, call) =>
@@ -44,21 +43,6 @@ async function apply(context: Context, options: Options): Promise<void> {
   );
   if (context.json) await context.printJson((await jsonOf('spillway.v1.ApplyResponse'))(response));
   else await context.print(formatApplied(response, { validateOnly, paint: context.io.paint }));
-}
-
-async function readInput(context: Context, file: string): Promise<string> {
-  if (file === '-') {
-    if (context.io.stdin.isTTY) context.note('reading the document from the terminal; end it with Ctrl-D');
-    return text(context.io.stdin);
-  }
-  try {
-    return await readFile(file, 'utf8');
-  } catch (error) {
-    const reason = (error as NodeJS.ErrnoException).code ?? String(error);
-    throw new CommandError(`cannot read ${file}: ${reason}`, {
-      hint: 'Name a readable file, or - for standard input.',
-    });
-  }
 }
 
 async function parse(document: string) {

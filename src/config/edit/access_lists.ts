@@ -1,8 +1,9 @@
 import type * as message from '../../api/generated/messages.generated.js';
 import { AlreadyExistsError, PreconditionError } from '../../base/errors.js';
 import type { AccessList, Desired } from '../desired.js';
+import { type Changed, changed, readEntries } from '../entries.js';
 import { formatPrefix } from '../prefix.js';
-import { readAccessList, readEntries } from '../validate_access_list.js';
+import { readAccessList } from '../validate_access_list.js';
 import { toAccessList } from '../write.js';
 import { checked, type Edited, indexOf, kinds, reading, replaced, some, withAccessLists, without } from './common.js';
 
@@ -27,37 +28,25 @@ export function updateAccessList(
   return { desired: withAccessLists(desired, replaced(desired.accessLists, index, resource)), resource };
 }
 
-export interface EntriesChanged {
-  readonly list: AccessList;
-  readonly added: number;
-  readonly removed: number;
-}
-
 /** What is there already is not added, what is not there not removed; what stands in both is refused. */
 export function changeEntries(
   desired: Desired,
   name: string,
-  { add, remove }: { readonly add: readonly string[]; readonly remove: readonly string[] },
-): Edited<EntriesChanged> {
+  texts: { readonly add: readonly string[]; readonly remove: readonly string[] },
+): Edited<Changed> {
   const index = indexOf(desired.accessLists, name, kinds.accessList);
   const before = desired.accessLists[index]!;
-  const kept = new Set(before.entries.map(formatPrefix));
-  const had = kept.size;
-  reading((violations) => {
-    const goes = new Set(readEntries(remove, { path: 'remove', violations }).map(formatPrefix));
-    const comes = readEntries(add, { path: 'add', violations }).map(formatPrefix);
-    const both = comes.filter((entry) => goes.has(entry));
-    if (both.length > 0) violations.add('remove', `${some(both)} stands in add too: which is meant?`);
-    for (const entry of goes) kept.delete(entry);
-    for (const entry of comes) kept.add(entry);
+  const resource = reading((violations) => {
+    const add = readEntries(texts.add, { path: 'add', violations });
+    const remove = readEntries(texts.remove, { path: 'remove', violations });
+    const gone = new Set(remove.map(formatPrefix));
+    const both = add.map(formatPrefix).filter((entry) => gone.has(entry));
+    if (both.length > 0) violations.add('remove', `${some(both)} is to be added too: which is meant?`);
+    return changed(before.entries, { add, remove });
   });
-  const left = new Set(before.entries.map(formatPrefix).filter((entry) => kept.has(entry))).size;
-  const entries = reading((violations) => readEntries([...kept], { path: 'add', violations }));
-  const list = { ...before, entries };
-  return {
-    desired: withAccessLists(desired, replaced(desired.accessLists, index, list)),
-    resource: { list, added: kept.size - left, removed: had - left },
-  };
+  if (resource.added + resource.removed === 0) return { desired, resource: { ...resource, entries: before.entries } };
+  const list = { ...before, entries: resource.entries };
+  return { desired: withAccessLists(desired, replaced(desired.accessLists, index, list)), resource };
 }
 
 /** @throws PreconditionError naming the listeners that use it. */

@@ -213,6 +213,79 @@ test('a group that a listener uses cannot be deleted', async (t) => {
   t.regex(error.details.preconditions[0]!.description, /tcp-443/);
 });
 
+test('access lists and pools are created, updated and deleted one by one', async (t) => {
+  const { client } = await startApi(t);
+  await client.config.apply({ config: sample });
+  const list = await client.config.createAccessList({
+    accessList: { name: 'bad', entries: ['198.51.100.7/32', '10.0.0.0/8'] },
+  });
+  t.deepEqual(list, { name: 'bad', entries: ['10.0.0.0/8', '198.51.100.7'], description: '' });
+  const changed = await client.config.changeAccessListEntries({
+    name: 'bad',
+    add: ['2001:db8::/32', '10.0.0.0/8'],
+    remove: ['198.51.100.7', '192.0.2.1'],
+  });
+  t.deepEqual(changed, { added: 1, removed: 1, entryCount: 2 });
+  const described = await client.config.updateAccessList({ accessList: { name: 'bad', description: 'x' } });
+  t.deepEqual(described, { name: 'bad', entries: ['10.0.0.0/8', '2001:db8::/32'], description: 'x' });
+  const emptied = { accessList: { name: 'bad' }, updateMask: { paths: ['entries'] } };
+  t.deepEqual((await client.config.updateAccessList(emptied)).entries, []);
+
+  const pool = await client.config.createAddressPool({
+    addressPool: { name: 'p', scope: 'PRIVATE', prefixes: ['10.1.0.0/16'], reserved: ['10.1.0.1'] },
+  });
+  t.deepEqual(pool, {
+    name: 'p',
+    scope: 'PRIVATE',
+    prefixes: ['10.1.0.0/16'],
+    reserved: ['10.1.0.1'],
+    description: '',
+  });
+  t.deepEqual((await client.config.updateAddressPool({ addressPool: { name: 'p', scope: 'PUBLIC' } })).scope, 'PUBLIC');
+
+  const listener = { name: 'tcp-443', accessControl: { mode: 'ALLOW', accessList: 'bad' } } as const;
+  await client.config.updateListener({ loadBalancer: 'web', listener });
+  const asking = { name: 'asks', addressRequest: { pool: 'p' } };
+  t.like(await client.config.createLoadBalancer({ loadBalancer: asking }), {
+    addresses: [],
+    addressRequest: { pool: 'p', scope: 'ADDRESS_SCOPE_UNSPECIFIED', families: ['IPV4'] },
+  });
+  for (const [call, words] of [
+    [client.config.deleteAccessList({ name: 'bad' }), /listener "web\/tcp-443" uses access list "bad"/],
+    [client.config.deleteAddressPool({ name: 'p' }), /LoadBalancer "asks" has its addresses from address pool "p"/],
+  ] as const) {
+    const error = await refused(t, call);
+    t.is(error.code, 'FAILED_PRECONDITION');
+    t.regex(error.message, words);
+  }
+  const noControl = { loadBalancer: 'web', listener: { name: 'tcp-443' }, updateMask: { paths: ['access_control'] } };
+  t.is((await client.config.updateListener(noControl)).accessControl, null);
+  await client.config.deleteLoadBalancer({ name: 'asks' });
+  await client.config.deleteAccessList({ name: 'bad' });
+  await client.config.deleteAddressPool({ name: 'p' });
+  t.like((await client.config.get()).config, { accessLists: [], addressPools: [] });
+});
+
+test('a change of entries that contradicts itself, or of a list that is not there, is refused', async (t) => {
+  const { client } = await startApi(t);
+  await client.config.createAccessList({ accessList: { name: 'bad' } });
+  const both = { name: 'bad', add: ['10.0.0.0/8', '10.0.0.1/8'], remove: ['10.0.0.0/8'] };
+  const { violations } = await refused(t, client.config.changeAccessListEntries(both));
+  t.deepEqual(
+    violations.map(({ field }) => field),
+    ['add[1]', 'remove'],
+  );
+  t.is((await refused(t, client.config.changeAccessListEntries({ name: 'x' }))).code, 'NOT_FOUND');
+});
+
+test('entries that are added at the same time all get there', async (t) => {
+  const { client } = await startApi(t);
+  await client.config.createAccessList({ accessList: { name: 'bad' } });
+  const add = Array.from({ length: 20 }, (_, number) => `192.0.2.${number}`);
+  await Promise.all(add.map((entry) => client.config.changeAccessListEntries({ name: 'bad', add: [entry] })));
+  t.is((await client.config.get()).config!.accessLists[0]!.entries.length, 20);
+});
+
 test('a refusal of one change speaks of the fields of its request', async (t) => {
   const { client } = await startApi(t);
   await client.config.apply({ config: sample });

@@ -111,6 +111,18 @@ test('a field of a later version is refused, not dropped: it may be an access li
   t.is(agent.applies, 0);
 });
 
+test('a document with an access list of 100,000 entries passes, there and back', async (t) => {
+  const { client } = await startApi(t);
+  const entries = Array.from(
+    { length: 100_000 },
+    (_, i) => `2001:db8:${(i >> 16).toString(16)}:${(i & 0xffff).toString(16)}::/64`,
+  );
+  t.like(await client.config.apply({ config: { accessLists: [{ name: 'big', entries }] } }), { changed: true });
+  t.is((await client.config.get()).config!.accessLists[0]!.entries.length, 100_000);
+  const updated = await client.config.updateAccessList({ accessList: { name: 'big', entries: entries.slice(1) } });
+  t.is(updated.entries.length, 99_999);
+});
+
 test('a document of 1,000 listeners with 50 backends each passes, there and back', async (t) => {
   const { client } = await startApi(t);
   const loadBalancers = Array.from({ length: 32 }, (_, place) => ({

@@ -40,6 +40,8 @@ const wrong: readonly (readonly [readonly string[], RegExp])[] = [
   [['purge', '--all'], /--yes/],
   [['detach'], /--yes/],
   [['get', '-o', 'xml'], /yaml, json/],
+  [['access-list', 'set', 'bad'], /which entries/],
+  [['access-list', 'add'], /missing required argument 'name'/],
   [['completion', 'csh'], /bash, zsh, fish/],
   [['status', '--timeout', 'soon'], /duration/],
   [['status', '--tls-ca', 'ca.pem'], /give all three/],

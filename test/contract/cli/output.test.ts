@@ -139,6 +139,9 @@ test('completion scripts: bash takes its own, and it completes commands, options
   t.true((await complete('spillway --socket unix:/x drain')).includes('--wait'));
   t.deepEqual(await complete('spillway get -o'), ['yaml', 'json']);
   t.true((await complete('spillway completion')).includes('zsh'));
+  t.true((await complete('spillway access-list')).includes('remove'));
+  t.true((await complete('spillway access-list set')).includes('--allow-empty'));
+  t.true((await complete('spillway access-list set bad -f')).length > 1, 'files');
   for (const name of ['zsh', 'fish']) {
     const run = await spillway(['completion', name]);
     t.is(run.code, 0);

@@ -86,7 +86,7 @@ export function prefixOf(address: Ip, bits: number): Prefix {
   return { address: bytesToIp(cleared), bits };
 }
 
-const clients: fc.Arbitrary<Prefix> = fc.oneof(
+export const clients: fc.Arbitrary<Prefix> = fc.oneof(
   fc.tuple(fc.ipV4(), fc.integer({ min: 0, max: 32 })).map(([address, bits]) => prefixOf(address, bits)),
   // No IPv4-mapped one: those are IPv4.
   fc.tuple(fc.nat(), fc.nat(), fc.integer({ min: 0, max: 128 })).map(([high, low, bits]) => {

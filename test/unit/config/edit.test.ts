@@ -3,7 +3,13 @@ import fc from 'fast-check';
 import { AlreadyExistsError, InvalidError, NotFoundError, PreconditionError } from '../../../src/base/errors.js';
 import type { Desired } from '../../../src/config/desired.js';
 import { noLimits } from '../../../src/config/desired.js';
-import { createAddressPool } from '../../../src/config/edit/address_pools.js';
+import {
+  changeEntries,
+  createAccessList,
+  deleteAccessList,
+  updateAccessList,
+} from '../../../src/config/edit/access_lists.js';
+import { createAddressPool, deleteAddressPool, updateAddressPool } from '../../../src/config/edit/address_pools.js';
 import { deleteBackendGroup, updateBackendGroup } from '../../../src/config/edit/backend_groups.js';
 import { createBackend, deleteBackend, updateBackend } from '../../../src/config/edit/backends.js';
 import { createListener, deleteListener, updateListener } from '../../../src/config/edit/listeners.js';
@@ -51,6 +57,30 @@ const groupChange = fc.record(
   { requiredKeys: [] },
 );
 
+const entries = fc.array(
+  fc.constantFrom('0.0.0.0/0', '10.0.0.0/8', '10.0.0.0', '::/0', '2001:db8::/32', '10.0.0.1/8'),
+  {
+    maxLength: 4,
+  },
+);
+const listChange = fc.record({ entries, description: fc.constantFrom('', '\n') }, { requiredKeys: [] });
+const entriesChange = fc.record({ add: entries, remove: entries });
+const newPool = { name: 'new', scope: 'PUBLIC' as const, prefixes: ['198.19.0.0/16'], reserved: [], description: '' };
+const poolChange = fc.record(
+  {
+    scope: fc.constantFrom('PUBLIC' as const, 'PRIVATE' as const),
+    prefixes: fc.constantFrom<string[]>(
+      ['198.18.0.0/16'],
+      ['198.19.0.0/16'],
+      ['2001:db8:a::/48'],
+      ['2001:db8:b::/48'],
+      [],
+    ),
+    reserved: fc.constantFrom<string[]>([], ['198.19.0.1']),
+  },
+  { requiredKeys: [] },
+);
+
 type Edit = (state: Desired) => Desired;
 const merge =
   <T extends object>(change: object) =>
@@ -59,7 +89,26 @@ const merge =
 function editsOf(state: Desired): fc.Arbitrary<Edit> {
   const group = state.backendGroups.at(-1);
   const balancer = state.loadBalancers.at(-1);
-  const edits: fc.Arbitrary<Edit>[] = [fc.constant((same: Desired) => ({ ...same }))];
+  const edits: fc.Arbitrary<Edit>[] = [
+    fc.constant((same: Desired) => ({ ...same })),
+    poolChange.map((change) => (now) => createAddressPool(now, { ...newPool, ...change }).desired),
+    fc.constant(
+      (now) => createAccessList(now, { name: 'a', entries: ['10.0.0.0/8', '9.0.0.0/8'], description: '' }).desired,
+    ),
+  ];
+  for (const { name } of state.accessLists) {
+    edits.push(
+      listChange.map((change) => (now) => updateAccessList(now, name, merge(change)).desired),
+      entriesChange.map((change) => (now) => changeEntries(now, name, change).desired),
+      fc.constant((now) => deleteAccessList(now, name)),
+    );
+  }
+  for (const { name } of state.addressPools) {
+    edits.push(
+      poolChange.map((change) => (now) => updateAddressPool(now, name, merge(change)).desired),
+      fc.constant((now) => deleteAddressPool(now, name)),
+    );
+  }
   if (group !== undefined) {
     const groupName = group.name;
     edits.push(
@@ -105,7 +154,7 @@ test('a change of one resource gives what validating the whole document gives, a
           t.deepEqual(validate(toConfig(after), { trustAssigned: true }), after);
           done++;
         } catch (error) {
-          if (!(error instanceof InvalidError || error instanceof PreconditionError)) throw error;
+          if (![InvalidError, PreconditionError, AlreadyExistsError].some((kind) => error instanceof kind)) throw error;
         }
         t.deepEqual(state, before);
       },
@@ -220,6 +269,35 @@ test('everything that a change of a weight does not touch is shared with the sta
   t.is(after.backendGroups[1], state.backendGroups[1]);
   t.is(after.backendGroups[0]!.backends[1], state.backendGroups[0]!.backends[1]);
 });
+
+test('what uses an access list or a pool keeps it from being deleted, and is named', (t) => {
+  const list = { name: 'bad', entries: [], description: '' };
+  const { desired: listed } = createAccessList(state, list);
+  const accessControl = { mode: 'DENY' as const, accessList: 'bad' };
+  const used = updateListener(listed, { balancerName: 'lb', name: 'https' }, merge({ accessControl })).desired;
+  t.throws(() => deleteAccessList(used, 'bad'), {
+    instanceOf: PreconditionError,
+    message:
+      'listener "lb/https" uses access list "bad": take accessControl from it, or name another list there, first',
+  });
+  t.is(deleteAccessList(listed, 'bad').accessLists.length, 0);
+  t.throws(() => createAccessList(listed, list), { instanceOf: AlreadyExistsError });
+  t.throws(() => deleteAccessList(state, 'bad'), { message: 'no access list "bad"' });
+
+  const { desired: pooled } = createAddressPool(state, newPool);
+  const { desired: asking } = updateLoadBalancer(pooled, 'lb', merge({ addressRequest: anyOfIt }));
+  const message =
+    'LoadBalancer "lb" has its addresses from address pool "new": delete it, or set addresses or another ' +
+    'addressRequest there, first';
+  t.throws(() => deleteAddressPool(asking, 'new'), { instanceOf: PreconditionError, message });
+  const { desired: two } = createAddressPool(asking, { ...newPool, name: 'other', prefixes: ['198.18.0.0/16'] });
+  t.is(deleteAddressPool(two, 'new').addressPools.length, 1, 'nothing was given from it, and another can serve');
+  const given = { ...two, loadBalancers: [{ ...two.loadBalancers[0]!, addresses: ['198.19.0.1'] }] };
+  t.throws(() => deleteAddressPool(given, 'new'), { instanceOf: PreconditionError, message });
+  t.is(deleteAddressPool(given, 'other').addressPools.length, 1);
+});
+
+const anyOfIt = { pool: '', scope: 'PUBLIC', families: ['IPV4'] };
 
 test('a group that leaves GUE leaves its port too', (t) => {
   const gue = { forwarding: 'GUE', tunnelPort: 6081 };
