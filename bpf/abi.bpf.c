@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 /* Names every shared type, for its BTF alone: the TypeScript codecs are generated from this object. Never loaded. */
 #include "abi_types.h"
+#include "abi_capture.h"
 #include "abi_config.h"
 #include "abi_events.h"
 #include "abi_reasons.h"
@@ -31,6 +32,9 @@ enum forwarding abi_forwarding;
 enum reason abi_reason;
 enum table_event abi_table_event;
 enum event_kind abi_event_kind;
+struct capture_filter abi_capture_filter;
+struct captured_packet abi_captured_packet;
+struct capture_state abi_capture_state;
 struct decap_config abi_decap_config;
 struct decap_source abi_decap_source;
 struct decap_counters abi_decap_counters;

@@ -9,6 +9,8 @@ enum event_kind {
 	EVENT_DROP = 1, /* a sample: the first of its reason on a CPU in each tick */
 };
 
+#define DROP_SAMPLE_BYTES 128
+
 struct drop_event {
 	__u16 kind;
 	__u16 reason; /* enum reason */
@@ -20,6 +22,8 @@ struct drop_event {
 	__u8 protocol;
 	__u8 pad[3];
 	__u32 length;
+	__u32 captured; /* bytes of the frame that follow */
+	__u8 frame[DROP_SAMPLE_BYTES];
 };
 
 #endif

@@ -30,6 +30,7 @@ static __always_inline int forward_established(struct xdp_md *ctx, struct packet
 		return LONG_WAY;
 	count_traffic(&svc_counters_v2, session_service(hit.value), packet->frame_bytes, false, true);
 	count_traffic(&be_counters_v2, session_backend(hit.value), packet->frame_bytes, false, true);
+	note(CAPTURE_FORWARDED, session_service(hit.value), session_backend(hit.value));
 	return forward(ctx, packet, backend);
 }
 

@@ -2,7 +2,7 @@
 /*
  * The load balancer's data path: session first, VIP second. README.md shows the way of a packet and the maps.
  */
-#include "parse.h"
+#include "capture.h"
 #include "route.h"
 #include "encap.h"
 #include "established.h"
@@ -25,7 +25,7 @@ static __always_inline int deliver(struct xdp_md *ctx, struct work *work)
 	int reason = backend ? check_forwarding(packet, backend) : DROP_BACKEND_DOWN;
 
 	if (!backend || reason != VERDICT_NONE)
-		return finish(reason, work);
+		return finish(ctx, reason, work);
 	count_traffic(&svc_counters_v2, work->service_id, packet->frame_bytes, work->fresh, work->tracked);
 	count_traffic(&be_counters_v2, work->backend_id, packet->frame_bytes, work->fresh, work->tracked);
 	return forward(ctx, packet, backend);
@@ -49,6 +49,7 @@ static __noinline int long_way(struct xdp_md *ctx)
 	if (!is_own_mac(packet->mac, settings))
 		return count_reason(PASS_OTHER_MAC);
 	packet->tick = bpf_jiffies64() >> settings->tick_shift;
+	work->service_id = work->backend_id = 0;
 	work->fresh = work->tracked = work->record_syn = false;
 	if (reason == VERDICT_NONE) {
 		packet->tag = flow_fingerprint(packet, settings);
@@ -57,15 +58,24 @@ static __noinline int long_way(struct xdp_md *ctx)
 		/* The filter lets some strangers through: only the VIP map tells. */
 		reason = PASS_NOT_VIP;
 	}
-	return reason == VERDICT_NONE ? deliver(ctx, work) : finish(reason, work);
+	return reason == VERDICT_NONE ? deliver(ctx, work) : finish(ctx, reason, work);
+}
+
+static __always_inline int balance(struct xdp_md *ctx)
+{
+	int verdict = short_way(ctx);
+
+	return verdict == LONG_WAY ? long_way(ctx) : verdict;
 }
 
 SEC("xdp")
 int lb(struct xdp_md *ctx)
 {
-	int verdict = short_way(ctx);
+	int wanted = config.capture && set_aside(ctx), verdict = balance(ctx);
 
-	return verdict == LONG_WAY ? long_way(ctx) : verdict;
+	if (wanted)
+		hand_over(this_work());
+	return verdict;
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

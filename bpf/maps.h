@@ -11,6 +11,7 @@
 #include "abi_types.h"
 #include "abi_reasons.h"
 #include "abi_events.h"
+#include "abi_capture.h"
 #include "abi_config.h"
 
 #define ARRAY_MAP(name, value_type, entries)                                                                           \

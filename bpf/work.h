@@ -20,10 +20,11 @@ struct work {
 	struct packet packet;
 	__u32 service_id;
 	__u32 backend_id;
+	__u32 reason;	 /* while a capture runs: why the packet ended, or CAPTURE_FORWARDED */
 	bool fresh;	 /* a session was made */
 	bool tracked;	 /* there is one */
 	bool record_syn; /* the SYN, too, needs one */
-	bool pad[5];
+	bool pad[1];
 	struct insertion insertion;
 
 	__u32 sampled_tick[REASON_COUNT];

@@ -355,24 +355,28 @@ export function writeLbCounters(view: DataView, at: number, value: LbCounters): 
   value.table.forEach((item, i) => { view.setBigUint64(at + 512 + i * 8, item, true); });
 }
 
-export const lbConfigSize = 8;
+export const lbConfigSize = 16;
 export const lbConfigOffset = {
   buckets: 0,
   frags: 4,
+  capture: 8,
 } as const;
 export interface LbConfig {
   readonly buckets: number;
   readonly frags: number;
+  readonly capture: number;
 }
 export function readLbConfig(view: DataView, at: number): LbConfig {
   return {
     buckets: view.getUint32(at + 0, true),
     frags: view.getUint32(at + 4, true),
+    capture: view.getUint32(at + 8, true),
   };
 }
 export function writeLbConfig(view: DataView, at: number, value: LbConfig): void {
   view.setUint32(at + 0, value.buckets, true);
   view.setUint32(at + 4, value.frags, true);
+  view.setUint32(at + 8, value.capture, true);
 }
 
 export const clockReadingSize = 16;
@@ -395,7 +399,7 @@ export function writeClockReading(view: DataView, at: number, value: ClockReadin
   view.setBigUint64(at + 8, value.monotonicNs, true);
 }
 
-export const dropEventSize = 52;
+export const dropEventSize = 184;
 export const dropEventOffset = {
   kind: 0,
   reason: 2,
@@ -406,6 +410,8 @@ export const dropEventOffset = {
   destinationPort: 42,
   protocol: 44,
   length: 48,
+  captured: 52,
+  frame: 56,
 } as const;
 export interface DropEvent {
   readonly kind: number;
@@ -417,6 +423,8 @@ export interface DropEvent {
   readonly destinationPort: number;
   readonly protocol: number;
   readonly length: number;
+  readonly captured: number;
+  readonly frame: Uint8Array;
 }
 export function readDropEvent(view: DataView, at: number): DropEvent {
   return {
@@ -429,6 +437,8 @@ export function readDropEvent(view: DataView, at: number): DropEvent {
     destinationPort: view.getUint16(at + 42),
     protocol: view.getUint8(at + 44),
     length: view.getUint32(at + 48, true),
+    captured: view.getUint32(at + 52, true),
+    frame: new Uint8Array(view.buffer, view.byteOffset + at + 56, 128).slice(),
   };
 }
 export function writeDropEvent(view: DataView, at: number, value: DropEvent): void {
@@ -441,6 +451,8 @@ export function writeDropEvent(view: DataView, at: number, value: DropEvent): vo
   view.setUint16(at + 42, value.destinationPort);
   view.setUint8(at + 44, value.protocol);
   view.setUint32(at + 48, value.length, true);
+  view.setUint32(at + 52, value.captured, true);
+  new Uint8Array(view.buffer, view.byteOffset + at + 56, 128).set(value.frame);
 }
 
 export const ServiceFlags = {
@@ -535,6 +547,102 @@ export const TableEvent = {
 export const EventKind = {
   EVENT_DROP: 1,
 } as const;
+
+export const captureFilterSize = 88;
+export const captureFilterOffset = {
+  client: 0,
+  clientMask: 16,
+  vip: 32,
+  vipMask: 48,
+  clientPort: 64,
+  vipPort: 66,
+  protocol: 68,
+  dropsOnly: 69,
+  reason: 70,
+  snapLength: 72,
+  rate: 76,
+  until: 80,
+} as const;
+export interface CaptureFilter {
+  readonly client: Uint8Array;
+  readonly clientMask: Uint8Array;
+  readonly vip: Uint8Array;
+  readonly vipMask: Uint8Array;
+  readonly clientPort: number;
+  readonly vipPort: number;
+  readonly protocol: number;
+  readonly dropsOnly: number;
+  readonly reason: number;
+  readonly snapLength: number;
+  readonly rate: number;
+  readonly until: number;
+}
+export function readCaptureFilter(view: DataView, at: number): CaptureFilter {
+  return {
+    client: new Uint8Array(view.buffer, view.byteOffset + at + 0, 16).slice(),
+    clientMask: new Uint8Array(view.buffer, view.byteOffset + at + 16, 16).slice(),
+    vip: new Uint8Array(view.buffer, view.byteOffset + at + 32, 16).slice(),
+    vipMask: new Uint8Array(view.buffer, view.byteOffset + at + 48, 16).slice(),
+    clientPort: view.getUint16(at + 64),
+    vipPort: view.getUint16(at + 66),
+    protocol: view.getUint8(at + 68),
+    dropsOnly: view.getUint8(at + 69),
+    reason: view.getUint16(at + 70, true),
+    snapLength: view.getUint32(at + 72, true),
+    rate: view.getUint32(at + 76, true),
+    until: view.getUint32(at + 80, true),
+  };
+}
+export function writeCaptureFilter(view: DataView, at: number, value: CaptureFilter): void {
+  new Uint8Array(view.buffer, view.byteOffset + at + 0, 16).set(value.client);
+  new Uint8Array(view.buffer, view.byteOffset + at + 16, 16).set(value.clientMask);
+  new Uint8Array(view.buffer, view.byteOffset + at + 32, 16).set(value.vip);
+  new Uint8Array(view.buffer, view.byteOffset + at + 48, 16).set(value.vipMask);
+  view.setUint16(at + 64, value.clientPort);
+  view.setUint16(at + 66, value.vipPort);
+  view.setUint8(at + 68, value.protocol);
+  view.setUint8(at + 69, value.dropsOnly);
+  view.setUint16(at + 70, value.reason, true);
+  view.setUint32(at + 72, value.snapLength, true);
+  view.setUint32(at + 76, value.rate, true);
+  view.setUint32(at + 80, value.until, true);
+}
+
+export const capturedPacketSize = 1544;
+export const capturedPacketOffset = {
+  monotonicNs: 0,
+  interfaceIndex: 8,
+  length: 12,
+  captured: 16,
+  reason: 18,
+  service: 20,
+  backend: 22,
+  frame: 24,
+} as const;
+
+export const captureStateSize = 16;
+export const captureStateOffset = {
+  suppressed: 0,
+  tick: 8,
+  inTick: 12,
+} as const;
+export interface CaptureState {
+  readonly suppressed: bigint;
+  readonly tick: number;
+  readonly inTick: number;
+}
+export function readCaptureState(view: DataView, at: number): CaptureState {
+  return {
+    suppressed: view.getBigUint64(at + 0, true),
+    tick: view.getUint32(at + 8, true),
+    inTick: view.getUint32(at + 12, true),
+  };
+}
+export function writeCaptureState(view: DataView, at: number, value: CaptureState): void {
+  view.setBigUint64(at + 0, value.suppressed, true);
+  view.setUint32(at + 8, value.tick, true);
+  view.setUint32(at + 12, value.inTick, true);
+}
 
 export const decapConfigSize = 48;
 export const decapConfigOffset = {

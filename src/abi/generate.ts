@@ -25,7 +25,7 @@ interface BtfType {
 }
 
 /** Larger arrays are not copied field by field: only their offsets are given. */
-const LONGEST_ARRAY = 64;
+const LONGEST_ARRAY = 128;
 
 export function generate(objectFile: string): string {
   const json = execFileSync('bpftool', ['-j', 'btf', 'dump', 'file', objectFile], { encoding: 'utf8' });

@@ -19,6 +19,7 @@ import type { CheckTarget } from '../health/types.js';
 import { createMetrics } from '../metrics/metrics.js';
 import { createNextHopTracker } from '../netlink/tracker.js';
 import { adoptIds } from './adopt-ids.js';
+import { createCapturePort } from './capture.js';
 import { Controller } from './controller.js';
 import { detachInstance, openNode } from './dataplane-node.js';
 import { goneKeys, HealthSaver, restoreHealth } from './health-memory.js';
@@ -237,6 +238,12 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
       sweeper,
       tickMs: node.clock.tickMs,
       flowKey: () => node.settings.flowKey(),
+    }),
+    capture: createCapturePort({
+      node,
+      compiled: () => controller.compiled,
+      interfaces: () => tracker.interfaces(),
+      exclusively: (work) => controller.exclusively(work),
     }),
     node: {
       version: () => versionInfo(version, node),

@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { type CaptureFilter, captureFilterSize, writeCaptureFilter } from '../abi/abi.generated.js';
 import type { AttachmentStatus } from '../api/port.js';
 import { parseMac } from '../base/ip.js';
 import type { Logger } from '../base/log.js';
@@ -17,7 +18,7 @@ import { type Attachment, attach, detachAll, detachAllBut, linkPin } from '../da
 import { openTickClock, type TickClock } from '../dataplane/clock.js';
 import { Counters } from '../dataplane/counters.js';
 import { kernelName, type Pins, pinsOf } from '../dataplane/layout.js';
-import { checkSettingsLayout, type OpenedMaps, openMaps, pinProgram } from '../dataplane/open.js';
+import { checkSettingsLayout, type OpenedMaps, openCapture, openMaps, pinProgram } from '../dataplane/open.js';
 import { SessionTable } from '../dataplane/session-table.js';
 import { deriveKey, freshSettings, SettingsMap } from '../dataplane/settings.js';
 import { ControlTables } from '../dataplane/tables.js';
@@ -41,12 +42,23 @@ export interface DataPlaneNode {
   /** What an operator should know of how it came up. */
   readonly notices: readonly string[];
   onEvents(listener: (records: Uint8Array) => void): void;
+  /** A copy of the program that captures takes its place on every interface, in one step each, until closed. */
+  startCapture(onRecords: (records: Uint8Array, lost: number) => void): NodeCapture;
   /** The probe program onto the interfaces, so that checks take the way of traffic. Problems in words. */
   attachProbes(): readonly string[];
   /** Attaches what is not attached, and tells how many attachments it had to make or mend. */
   attachInterfaces(interfaces: readonly InterfaceState[]): { mended: number; problems: readonly string[] };
   attachments(interfaces: readonly InterfaceState[]): readonly AttachmentStatus[];
   /** Leaves pins and attachments as they are. */
+  close(): void;
+}
+
+export interface NodeCapture {
+  /** struct capture_filter. */
+  setFilter(filter: CaptureFilter): void;
+  /** Matched, but above the rate, since the capture began. */
+  suppressed(): number;
+  /** The plain program is back when this returns. */
   close(): void;
 }
 
@@ -70,7 +82,7 @@ export function openNode(
     },
     frags,
   });
-  return new Node(config, { pins, clock, opened, ...options });
+  return new Node(config, { pins, clock, opened, frags, ...options });
 }
 
 /** The mount that a directory of pins lies in: /sys/fs/bpf for /sys/fs/bpf/spillway. */
@@ -97,6 +109,7 @@ interface NodeParts {
   readonly clock: TickClock;
   readonly opened: OpenedMaps;
   readonly objects: string;
+  readonly frags: boolean;
   readonly secret: Uint8Array | null;
   readonly log: Logger;
 }
@@ -114,6 +127,8 @@ class Node implements DataPlaneNode {
   readonly #parts: NodeParts;
   readonly #attached = new Map<string, Attachment>();
   #ring: RingReader | null = null;
+  /** The program, or for the time of a capture the copy of it that captures. */
+  #inForce: BpfProgram;
   #probe: BpfProgram | null = null;
   #pinnedProgram = false;
 
@@ -124,6 +139,7 @@ class Node implements DataPlaneNode {
     this.adopted = adopted;
     this.clock = parts.clock;
     this.program = program;
+    this.#inForce = program;
     this.notices = [...differences];
     this.settings = new SettingsMap(maps.settings);
     this.#prepareSettings();
@@ -151,6 +167,28 @@ class Node implements DataPlaneNode {
 
   onEvents(listener: (records: Uint8Array) => void): void {
     this.#ring = new RingReader(this.#parts.opened.maps.events, {}, (records) => listener(records));
+  }
+
+  startCapture(onRecords: (records: Uint8Array, lost: number) => void): NodeCapture {
+    const { pins, objects, frags } = this.#parts;
+    const capture = openCapture({ pins, objectFile: `${objects}/lb.bpf.o`, frags });
+    const ring = new RingReader(capture.packets, {}, (records, _, lost) => onRecords(records, lost));
+    this.#inForce = capture.program;
+    for (const { link } of this.#attached.values()) link.update(capture.program);
+    return {
+      setFilter: (filter) => {
+        const bytes = new Uint8Array(captureFilterSize);
+        writeCaptureFilter(new DataView(bytes.buffer), 0, filter);
+        capture.filter.update(new Uint8Array(4), bytes);
+      },
+      suppressed: () => Number(capture.state.sumRange(0, 1)[0] ?? 0n),
+      close: () => {
+        this.#inForce = this.program;
+        for (const { link } of this.#attached.values()) link.update(this.program);
+        ring.close();
+        capture.close();
+      },
+    };
   }
 
   attachProbes(): readonly string[] {
@@ -215,7 +253,7 @@ class Node implements DataPlaneNode {
       try {
         if (!this.#holds(name, device.ifindex)) {
           this.#attached.get(name)?.link.close();
-          this.#attached.set(name, attach(this.program, this.#parts.pins, device, this.#config.xdpMode));
+          this.#attached.set(name, attach(this.#inForce, this.#parts.pins, device, this.#config.xdpMode));
           mended++;
         }
         const probe = this.#keepProbe(name, device.ifindex);
@@ -231,7 +269,7 @@ class Node implements DataPlaneNode {
 
   #holds(name: string, ifindex: number): boolean {
     const known = this.#attached.get(name);
-    return known?.ifindex === ifindex && queryXdp(ifindex)?.programId === this.program.info.id;
+    return known?.ifindex === ifindex && queryXdp(ifindex)?.programId === this.#inForce.info.id;
   }
 
   attachments(interfaces: readonly InterfaceState[]): readonly AttachmentStatus[] {

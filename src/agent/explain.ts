@@ -29,7 +29,7 @@ const nobody: Omit<Explanation, 'verdict' | 'reason' | 'steps'> = {
   forwarding: null,
 };
 
-/** The data path's decision for the next packet of a flow that is no SYN, told step by step, from the kernel's own tables. */
+/** The data path's decision for the next packet of a flow that is no SYN, unless `flow.syn`, told step by step, from the kernel's own tables. */
 export function explainFlow(
   sources: ExplainSources,
   flow: Flow,
@@ -72,7 +72,7 @@ export function explainFlow(
   };
   steps.push(`listener ${who.loadBalancer}/${who.listener} takes ${flow.protocol} port ${flow.vipPort} of ${flow.vip}`);
   const tag = flowTag(addresses, sources.flowKey());
-  const entry = table.find(tag);
+  const entry = flow.ignoreSession ? null : table.find(tag);
   const limit = (entry && applied.services.get(entry.service)?.timeoutTicks[entry.state]) ?? 0;
   if (entry && entry.idleTicks > limit) {
     steps.push('its session has expired and is about to be cleared: the flow selects anew');
@@ -89,13 +89,13 @@ export function explainFlow(
         : `its session names a removed backend (${entry.backend}): it selects anew`,
     );
   } else {
-    steps.push('no session on this node');
+    steps.push(flow.ignoreSession ? 'what if: no session on this node' : 'no session on this node');
   }
   if (service.listener.stopped) {
     steps.push('the listener is stopped');
     return end('drop', 'stopped', who);
   }
-  return selected(sources, { service, addresses, tag }, steps, (verdict, reason, rest) =>
+  return selected(sources, { service, addresses, tag, syn: flow.syn }, steps, (verdict, reason, rest) =>
     end(verdict, reason, { ...who, ...rest }),
   );
 }
@@ -112,7 +112,7 @@ function handedOver(control: ControlTables, placed: Pool, slot: number): number 
 
 function selected(
   { controller, control, flowKey }: ExplainSources,
-  { service, addresses, tag }: { service: CompiledService; addresses: FlowAddresses; tag: bigint },
+  { service, addresses, tag, syn }: { service: CompiledService; addresses: FlowAddresses; tag: bigint; syn: boolean },
   steps: string[],
   end: (verdict: Explanation['verdict'], reason: string, rest?: Partial<Explanation>) => Explanation,
 ): Explanation {
@@ -120,7 +120,7 @@ function selected(
   const slot = maglevSlotOf(listener.scheduler === 'SCH' ? sourceTag(addresses, flowKey()) : tag);
   const placed = control.poolRow(pool.id);
   const now = placed ? control.readTable(placed.table)[slot]! : 0;
-  const before = placed && addresses.protocol === protocolNumber.tcp ? handedOver(control, placed, slot) : null;
+  const before = placed && addresses.protocol === protocolNumber.tcp && !syn ? handedOver(control, placed, slot) : null;
   const kept = before !== null && before !== now && controller.compiled?.backends.get(before)?.up ? before : null;
   const id = kept ?? now;
   const by = { chosenBy: 'maglev' as const, maglevSlot: slot };

@@ -47,6 +47,7 @@ export interface SpillwayClient {
   readonly status: ServiceClient<'StatusService'>;
   readonly sessions: ServiceClient<'SessionService'>;
   readonly node: ServiceClient<'NodeService'>;
+  readonly capture: ServiceClient<'CaptureService'>;
   close(): void;
 }
 
@@ -73,6 +74,7 @@ export function connect(target: string, options: ConnectOptions = {}): SpillwayC
     status: bind(client, 'StatusService', timeoutMs),
     sessions: bind(client, 'SessionService', timeoutMs),
     node: bind(client, 'NodeService', timeoutMs),
+    capture: bind(client, 'CaptureService', timeoutMs),
     close: () => client.close(),
   };
 }

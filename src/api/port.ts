@@ -12,6 +12,7 @@ export interface AgentPort {
   readonly status: StatusPort;
   readonly sessions: SessionPort;
   readonly node: NodePort;
+  readonly capture: CapturePort;
 }
 
 export interface Versioned {
@@ -172,6 +173,8 @@ export interface DropSample {
   readonly destinationPort: number;
   readonly ipProtocol: number;
   readonly length: number;
+  /** The first bytes of the frame. */
+  readonly frame: Uint8Array;
 }
 
 export type SessionState = 'young' | 'established' | 'closing' | 'source';
@@ -223,6 +226,10 @@ export interface Flow {
   readonly clientPort: number;
   readonly vip: Ip;
   readonly vipPort: number;
+  /** What if: a TCP SYN; else a packet in the middle of a connection. */
+  readonly syn: boolean;
+  /** What if: as though there were no session. */
+  readonly ignoreSession: boolean;
 }
 
 export interface Explanation {
@@ -239,6 +246,58 @@ export interface Explanation {
   readonly backendAddress: string;
   readonly nextHopMac: string;
   readonly forwarding: Forwarding | null;
+}
+
+export interface CapturePort {
+  /**
+   * Captures until the signal, `count` or `durationMs`. The first batch names the interfaces.
+   * @throws PreconditionError while another capture runs; InvalidError for an unknown reason.
+   */
+  capture(options: CaptureOptions, signal: AbortSignal): AsyncIterable<CaptureBatch>;
+}
+
+/** What is set must match. */
+export interface CaptureFilter {
+  readonly client?: { readonly address: Ip; readonly prefixLength: number };
+  readonly clientPort?: number;
+  readonly vip?: Ip;
+  readonly vipPort?: number;
+  readonly protocol?: Protocol;
+  readonly reason?: string;
+  readonly dropsOnly: boolean;
+}
+
+export interface CaptureOptions {
+  readonly filter: CaptureFilter;
+  /** null: no end. */
+  readonly count: number | null;
+  readonly durationMs: number | null;
+  /** Bytes of each packet. */
+  readonly snapLength: number;
+  /** Packets a second and CPU. */
+  readonly rate: number;
+}
+
+export interface CaptureBatch {
+  readonly packets: readonly CapturedPacket[];
+  /** Matched, but not handed over, since the batch before. */
+  readonly suppressed: number;
+  readonly interfaces: readonly { readonly index: number; readonly name: string }[];
+}
+
+export interface CapturedPacket {
+  /** Since 1970. */
+  readonly atNs: bigint;
+  readonly interfaceIndex: number;
+  /** Its first bytes. */
+  readonly data: Uint8Array;
+  readonly originalLength: number;
+  readonly verdict: 'forward' | 'drop' | 'pass' | 'answer';
+  /** Empty when it went to a backend. */
+  readonly reason: string;
+  readonly loadBalancer: string;
+  readonly listener: string;
+  readonly backend: string;
 }
 
 export type { FieldViolation };

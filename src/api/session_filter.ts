@@ -40,6 +40,8 @@ export function readFlow(from: message.ExplainRequest): Flow {
     clientPort: readPort(from.clientPort, { path: 'clientPort', violations }),
     vip: readAddress(from.vip, { path: 'vip', violations }),
     vipPort: readPort(from.vipPort, { path: 'vipPort', violations }),
+    syn: from.syn,
+    ignoreSession: from.ignoreSession,
   };
   violations.throwIfAny();
   if (familyOf(flow.client) !== familyOf(flow.vip)) {
@@ -63,7 +65,7 @@ function readAddress(text: string, { path, violations }: Place): string {
   return ip ?? '';
 }
 
-function readPrefix(text: string, violations: Violations): { address: string; prefixLength: number } {
+export function readPrefix(text: string, violations: Violations): { address: string; prefixLength: number } {
   const [address, length, ...rest] = text.split('/');
   const ip = parseIp(address!);
   const bits = ip === null || familyOf(ip) === 4 ? 32 : 128;
@@ -74,12 +76,21 @@ function readPrefix(text: string, violations: Violations): { address: string; pr
   return { address: ip ?? '', prefixLength };
 }
 
+export function readVip(text: string, violations: Violations): string {
+  return readAddress(text, { path: 'filter.vip', violations });
+}
+
+/** null: 0, any. */
+export function optionalPort(port: number, place: Place): number | null {
+  return port === 0 ? null : readPort(port, place);
+}
+
 function readPort(port: number, { path, violations }: Place): number {
   if (port < 1 || port > 65535) violations.add(path, `${port} is no port: 1 to 65535`);
   return port;
 }
 
-function readProtocol(protocol: message.Protocol, { path, violations }: Place): Protocol | null {
+export function readProtocol(protocol: message.Protocol, { path, violations }: Place): Protocol | null {
   if (protocol === 'PROTOCOL_UNSPECIFIED') return null;
   const known: Protocol | undefined = protocols[protocol];
   if (known === undefined) violations.add(path, `${show(protocol)}: TCP or UDP is expected`);

@@ -4,6 +4,7 @@ import { registerAccessList } from './commands/access_list.js';
 import { registerApply } from './commands/apply.js';
 import { registerBackend } from './commands/backend.js';
 import { registerBackends } from './commands/backends.js';
+import { registerCapture } from './commands/capture.js';
 import { registerCompletion } from './commands/completion.js';
 import { registerDrain } from './commands/drain.js';
 import { registerDrops } from './commands/drops.js';
@@ -21,7 +22,10 @@ import type { Io } from './io.js';
 
 const groups: readonly (readonly [title: string, members: readonly Register[]])[] = [
   ['Configuration:', [registerApply, registerGet, registerWeight, registerDrain, registerAccessList]],
-  ['What is:', [registerStatus, registerBackends, registerSessions, registerExplain, registerDrops, registerTop]],
+  [
+    'What is:',
+    [registerStatus, registerBackends, registerSessions, registerExplain, registerDrops, registerCapture, registerTop],
+  ],
   ['This node:', [registerReconcile, registerPurge, registerDetach]],
   ['On a backend host:', [registerBackend]],
   ['Else:', [registerVersion, registerCompletion]],

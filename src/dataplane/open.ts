@@ -78,7 +78,7 @@ export function openMaps(options: OpenOptions): OpenedMaps {
   const sizes = adopted
     ? (Object.fromEntries(mapNames.map((name) => [name, pinned.get(name)!.info.maxEntries])) as Record<MapName, number>)
     : wanted;
-  const object = load(options, sizes, adopted);
+  const object = load(options, sizes, { pinned: adopted });
   const maps = Object.fromEntries(mapNames.map((name) => [name, object.map(kernelName(name))])) as Record<
     MapName,
     BpfMap
@@ -101,16 +101,71 @@ function refuseIfAttached(pins: Pins, present: ReadonlyMap<MapName, BpfMap>): vo
   );
 }
 
-function load(options: OpenOptions, sizes: Record<MapName, number>, adopted: boolean): BpfObject {
+type LoadOptions = Pick<OpenOptions, 'pins' | 'objectFile' | 'frags'>;
+
+function load(
+  options: LoadOptions,
+  sizes: Record<MapName, number>,
+  { pinned, captureBytes = 0 }: { pinned: boolean; captureBytes?: number },
+): BpfObject {
+  const capture = captureBytes > 0;
   const rodata = new Uint8Array(abi.lbConfigSize);
-  abi.writeLbConfig(new DataView(rodata.buffer), 0, { buckets: sizes.sessions, frags: options.frags ? 1 : 0 });
+  abi.writeLbConfig(new DataView(rodata.buffer), 0, {
+    buckets: sizes.sessions,
+    frags: options.frags ? 1 : 0,
+    capture: capture ? 1 : 0,
+  });
   const names = mapNames.map((name) => [kernelName(name), name] as const);
   return BpfObject.load(options.objectFile, {
     rodata: { config: rodata },
-    maxEntries: Object.fromEntries(names.map(([kernel, name]) => [kernel, sizes[name]])),
-    reuse: adopted ? Object.fromEntries(names.map(([kernel, name]) => [kernel, `${options.pins.map}/${name}`])) : {},
+    maxEntries: {
+      ...Object.fromEntries(names.map(([kernel, name]) => [kernel, sizes[name]])),
+      ...(capture ? { [captureMaps.packets]: captureBytes } : {}),
+    },
+    reuse: pinned ? Object.fromEntries(names.map(([kernel, name]) => [kernel, `${options.pins.map}/${name}`])) : {},
     frags: options.frags,
   });
+}
+
+/** Maps of a capture, by their names in the kernel: pinned nowhere, gone with the program. */
+const captureMaps = {
+  filter: `capture_filter_v${layoutVersion}`,
+  state: `capture_state_v${layoutVersion}`,
+  packets: `captures_v${layoutVersion}`,
+} as const;
+
+/** A second copy of the program on the same pinned maps, which hands packets over as it decides about them. */
+export interface CaptureProgram {
+  readonly program: BpfProgram;
+  readonly filter: BpfMap;
+  readonly state: BpfMap;
+  /** Ring of struct captured_packet. */
+  readonly packets: BpfMap;
+  close(): void;
+}
+
+const CAPTURE_RING_BYTES = 4 * 1024 * 1024;
+
+/** Loads it; attaches nothing. @throws NativeError with the verifier's words. */
+export function openCapture(options: LoadOptions): CaptureProgram {
+  const pinned = openPinnedMaps(options.pins);
+  const sizes = Object.fromEntries(mapNames.map((name) => [name, pinned.get(name)!.info.maxEntries]));
+  for (const map of pinned.values()) map.close();
+  const object = load(options, sizes as Record<MapName, number>, { pinned: true, captureBytes: CAPTURE_RING_BYTES });
+  const program = object.program('lb');
+  const [filter, state, packets] = [captureMaps.filter, captureMaps.state, captureMaps.packets].map((name) =>
+    object.map(name),
+  ) as [BpfMap, BpfMap, BpfMap];
+  object.close();
+  return {
+    program,
+    filter,
+    state,
+    packets,
+    close: () => {
+      for (const handle of [program, filter, state, packets]) handle.close();
+    },
+  };
 }
 
 function sizeDifferences(have: Record<MapName, number>, want: Record<MapName, number>): string[] {

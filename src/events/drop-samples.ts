@@ -1,5 +1,6 @@
 import * as abi from '../abi/abi.generated.js';
 import { bytesToIp, type Ip } from '../base/ip.js';
+import { recordsIn } from './records.js';
 
 export interface DropSample {
   readonly atMs: number;
@@ -10,18 +11,16 @@ export interface DropSample {
   readonly destinationPort: number;
   readonly ipProtocol: number;
   readonly length: number;
+  /** Its first bytes. */
+  readonly frame: Uint8Array;
 }
 
-/** Records of the ring as RingReader packs them: u32 length, then the record padded to 8 bytes. Others are skipped. */
+/** Of the records of a ring; those of other kinds are skipped. */
 export function parseDropSamples(records: Uint8Array, atMs: number): DropSample[] {
-  const view = new DataView(records.buffer, records.byteOffset, records.byteLength);
   const samples: DropSample[] = [];
-  for (let at = 0; at + 4 <= records.byteLength; ) {
-    const length = view.getUint32(at, true);
-    const start = at + 4;
-    at = start + ((length + 7) & ~7);
-    if (length < abi.dropEventSize || start + length > records.byteLength) continue;
-    const event = abi.readDropEvent(view, start);
+  for (const view of recordsIn(records)) {
+    if (view.byteLength < abi.dropEventSize) continue;
+    const event = abi.readDropEvent(view, 0);
     if (event.kind !== abi.EventKind.EVENT_DROP) continue;
     samples.push({
       atMs,
@@ -32,6 +31,7 @@ export function parseDropSamples(records: Uint8Array, atMs: number): DropSample[
       destinationPort: event.destinationPort,
       ipProtocol: event.protocol,
       length: event.length,
+      frame: event.frame.subarray(0, Math.min(event.captured, event.frame.length)),
     });
   }
   return samples;

@@ -42,7 +42,7 @@ export interface Lb {
 export async function loadLb(options: LbOptions): Promise<Lb> {
   const sizes = mapSizes({ ...LIMITS, sessions: options.sessions });
   const config = new Uint8Array(abi.lbConfigSize);
-  abi.writeLbConfig(new DataView(config.buffer), 0, { buckets: sizes.sessions, frags: 0 });
+  abi.writeLbConfig(new DataView(config.buffer), 0, { buckets: sizes.sessions, frags: 0, capture: 0 });
   const object = BpfObject.load(options.objectFile, {
     rodata: { config },
     maxEntries: Object.fromEntries(mapNames.map((name) => [kernelName(name), sizes[name]])),

@@ -83,7 +83,11 @@ test('the first drop of a reason in a tick is shown, with the flow that it hit; 
   const listenerless = shown.filter(({ reason }) => reason === Reason.DROP_NO_LISTENER);
   /* One each tick and CPU; the run may have been moved from one CPU to another. */
   t.true(listenerless.length >= 1 && listenerless.length <= 2 * ticks, `${listenerless.length} in ${ticks} ticks`);
-  const { source, destination, tick, ...first } = listenerless[0]!;
+  const { source, destination, tick, frame, captured, ...first } = listenerless[0]!;
+  t.is(
+    Buffer.from(frame.subarray(0, captured)).toString('hex'),
+    web.frame({ client: 9, from: 5555, to: 81 }).subarray(0, 128).toString('hex'),
+  );
   t.is(bytesToIp(source), '198.51.100.9');
   t.is(bytesToIp(destination), vip4);
   t.true(((tick - before) & 0xff_ffff) < ticks);

@@ -15,7 +15,7 @@ import type { Desired } from '../../src/config/desired.js';
 import { type BpfMap, BpfObject, type BpfProgram } from '../../src/dataplane/addon.js';
 import { openTickClock, type TickClock } from '../../src/dataplane/clock.js';
 import { Counters } from '../../src/dataplane/counters.js';
-import { kernelName, type MapName, mapNames } from '../../src/dataplane/layout.js';
+import { kernelName, layoutVersion, type MapName, mapNames } from '../../src/dataplane/layout.js';
 import { SessionTable } from '../../src/dataplane/session-table.js';
 import { deriveKey, freshSettings, SettingsMap } from '../../src/dataplane/settings.js';
 import { ControlTables } from '../../src/dataplane/tables.js';
@@ -40,6 +40,8 @@ export interface DataPathOptions {
   readonly tables?: number;
   readonly backends?: number;
   readonly frags?: boolean;
+  /** The copy of the program that captures. */
+  readonly capture?: boolean;
   /** 'frozen' (default): time passes by DataPath.pass alone. */
   readonly clock?: 'frozen' | 'real';
   readonly key?: FlowKey;
@@ -66,11 +68,14 @@ export class DataPath {
   constructor(options: DataPathOptions = {}) {
     const sizes = sizesOf(options);
     const rodata = new Uint8Array(abi.lbConfigSize);
-    const config = { buckets: sizes.sessions, frags: options.frags ? 1 : 0 };
+    const config = { buckets: sizes.sessions, frags: options.frags ? 1 : 0, capture: options.capture ? 1 : 0 };
     abi.writeLbConfig(new DataView(rodata.buffer), 0, config);
     this.#object = BpfObject.load(lbObjectFile, {
       rodata: { config: rodata },
-      maxEntries: Object.fromEntries(mapNames.map((name) => [kernelName(name), sizes[name]])),
+      maxEntries: {
+        ...Object.fromEntries(mapNames.map((name) => [kernelName(name), sizes[name]])),
+        [`captures_v${layoutVersion}`]: 1 << 20,
+      },
       frags: options.frags ?? false,
     });
     this.program = this.#object.program('lb');
@@ -85,6 +90,11 @@ export class DataPath {
     this.sessions = new SessionTable(this.maps.sessions, this.maps.details, this.clock);
     this.counters = new Counters(this.maps);
     this.ids = new IdLedger({ services: sizes.services - 1, pools: sizes.pools - 1, backends: sizes.backends - 1 });
+  }
+
+  /** A map that is pinned nowhere, by its name without version. */
+  ownMap(name: string): BpfMap {
+    return this.#object.map(`${name}_v${layoutVersion}`);
   }
 
   close(): void {

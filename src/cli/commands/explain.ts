@@ -8,18 +8,32 @@ export const registerExplain: Register = (program, io) => {
   const command = program
     .command('explain')
     .summary('what happens to a packet of this flow now, and why')
-    .description('Says what would happen to a packet of this flow now, step by step. Changes nothing.')
+    .description(
+      'Says what would happen to a packet of this flow now, step by step; also of a flow that was never seen. Changes nothing.',
+    )
     .argument('<protocol>', 'tcp or udp')
     .argument('<client>', 'ADDRESS:PORT of the client; IPv6 as [2001:db8::7]:40000')
     .argument('<vip>', 'ADDRESS:PORT of the listener')
-    .action(action<object, [string, string, string]>(io, (context, _, args) => explain(context, args)));
+    .option('--syn', 'what if: the packet begins a connection (TCP SYN)')
+    .option('--new', 'what if: there were no session yet')
+    .action(action<Options, [string, string, string]>(io, explain));
   examples(command, [
     'spillway explain tcp 198.51.100.7:40000 192.0.2.1:443',
+    'spillway explain tcp 198.51.100.7:40000 192.0.2.1:443 --new --syn   # what if it were to connect now',
     'spillway explain udp [2001:db8::7]:5353 [2001:db8:1::1]:53 --json',
   ]);
 };
 
-async function explain(context: Context, [word, client, vip]: [string, string, string]): Promise<void> {
+interface Options {
+  readonly syn?: boolean;
+  readonly new?: boolean;
+}
+
+async function explain(
+  context: Context,
+  options: Options,
+  [word, client, vip]: [string, string, string],
+): Promise<void> {
   const protocol = parseWord('protocol', word, ['TCP', 'UDP']);
   const from = parseEndpoint(client);
   const to = parseEndpoint(vip);
@@ -29,6 +43,8 @@ async function explain(context: Context, [word, client, vip]: [string, string, s
     clientPort: from.port,
     vip: to.address,
     vipPort: to.port,
+    syn: options.syn ?? false,
+    ignoreSession: options.new ?? false,
   };
   const answer = await context.call('explain', (agent, call) => agent.sessions.explain(request, call));
   if (context.json) await context.printJson((await jsonOf('spillway.v1.Explanation'))(answer));

@@ -1,6 +1,9 @@
 import type {
   AgentPort,
   Applied,
+  CaptureBatch,
+  CapturedPacket,
+  CaptureOptions,
   Explanation,
   Flow,
   Session,
@@ -50,6 +53,23 @@ export class FakeAgent implements AgentPort {
       return () => this.statusWatchers.delete(onChange);
     },
   };
+
+  captureOptions: CaptureOptions | null = null;
+  captured: CapturedPacket[] = [];
+
+  /** Hands over what is in `captured`, then waits for the end. */
+  readonly capture: AgentPort['capture'] = {
+    capture: (options, signal) => this.#capture(options, signal),
+  };
+
+  async *#capture(options: CaptureOptions, signal: AbortSignal): AsyncGenerator<CaptureBatch> {
+    this.#or(null);
+    this.captureOptions = options;
+    yield { packets: [], suppressed: 0, interfaces: [{ index: 2, name: 'eth0' }] };
+    yield { packets: this.captured, suppressed: 7, interfaces: [] };
+    if (options.count !== null) return;
+    await new Promise((resolve) => signal.addEventListener('abort', resolve));
+  }
 
   readonly sessions: AgentPort['sessions'] = {
     list: (filter, { cursor, limit }) => {
@@ -207,6 +227,7 @@ function statusOf(agent: FakeAgent, summary: boolean): Status {
           destinationPort: 2,
           ipProtocol: 6,
           length: 64,
+          frame: Uint8Array.of(2, 0, 0),
         },
       },
     ],

@@ -232,7 +232,15 @@ test('explain, reconcile, detach, purge and version ask what was meant and print
     (await spillway(['explain', 'udp', '[2001:db8::7]:1', '[2001:db8::1]:2'], agent)).stdout,
     /drop: no_listener/,
   );
-  t.deepEqual(asked[0], { protocol: 'UDP', client: '2001:db8::7', clientPort: 1, vip: '2001:db8::1', vipPort: 2 });
+  t.deepEqual(asked[0], {
+    protocol: 'UDP',
+    client: '2001:db8::7',
+    clientPort: 1,
+    vip: '2001:db8::1',
+    vipPort: 2,
+    syn: false,
+    ignoreSession: false,
+  });
   t.is((await spillway(['purge', '--backend', 'pool/be1'], agent)).stdout, '1,234 sessions removed\n');
   t.like(asked[1], { all: false, filter: { backendGroup: 'pool', backend: 'be1' } });
   t.is((await spillway(['purge', '--all', '--yes'], agent)).code, 0);

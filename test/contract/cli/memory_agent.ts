@@ -1,6 +1,21 @@
-import type { AgentPort, Session, SessionFilter, Versioned } from '../../../src/api/port.js';
+import type { AgentPort, CapturedPacket, Session, SessionFilter, Versioned } from '../../../src/api/port.js';
 import { ConflictError } from '../../../src/base/errors.js';
 import { backend, listener, status } from '../../unit/metrics/fixture.js';
+
+const captured: CapturedPacket = {
+  atNs: 1_700_000_000_123_456_789n,
+  interfaceIndex: 2,
+  data: Buffer.from(
+    '02000000000102000000000208004500002800010000400600000a000001c000020a9c400050000000010000000050020000',
+    'hex',
+  ),
+  originalLength: 60,
+  verdict: 'drop',
+  reason: 'no_listener',
+  loadBalancer: 'web',
+  listener: '',
+  backend: '',
+};
 
 /** Keeps the desired state and some sessions in memory: enough for the API server to be itself. */
 export function memoryAgent(): AgentPort {
@@ -27,6 +42,13 @@ export function memoryAgent(): AgentPort {
     status: {
       get: ({ summary }) => status([listener('https', summary ? [] : [backend('be1', { health: 'unchecked' })])]),
       watch: () => () => undefined,
+    },
+    capture: {
+      async *capture({ count }, signal) {
+        yield { packets: [], suppressed: 0, interfaces: [{ index: 2, name: 'eth0' }] };
+        yield { packets: [captured], suppressed: 7, interfaces: [] };
+        if (count === null) await new Promise((resolve) => signal.addEventListener('abort', resolve));
+      },
     },
     sessions: {
       list(filter, { cursor, limit }) {
