@@ -26,7 +26,7 @@ export interface Options {
   readonly lbObject: string | null;
 }
 
-function count(text: string): number {
+export function count(text: string): number {
   const match = /^(\d+)([km]?)$/i.exec(text);
   const unit = { '': 1, k: 1_000, m: 1_000_000 }[match?.[2]?.toLowerCase() ?? ''] ?? 1;
   const value = Number(match?.[1]) * unit;
@@ -36,7 +36,7 @@ function count(text: string): number {
   return value;
 }
 
-function listOf<T extends string>(allowed: readonly T[]): (text: string) => T[] {
+export function listOf<T extends string>(allowed: readonly T[]): (text: string) => T[] {
   return (text) =>
     text.split(',').map((word) => {
       const found = allowed.find((one) => one === word);
@@ -45,7 +45,7 @@ function listOf<T extends string>(allowed: readonly T[]): (text: string) => T[] 
     });
 }
 
-function flowCounts(text: string): number[] {
+export function flowCounts(text: string): number[] {
   return text.split(',').map((word) => {
     const flows = count(word);
     if (flows > 1 << 24) throw new InvalidArgumentError(`${word} flows: at most 16777216 can be told apart.`);

@@ -10,9 +10,7 @@
  *      is counted.
  * `bench_base` does the same around a program that only returns XDP_TX: its cost is what the driver subtracts.
  */
-#include <linux/bpf.h>
-#include <bpf/bpf_helpers.h>
-#include "wrapper.h"
+#include "headers.h"
 
 const volatile struct bench_cfg cfg;
 struct bench_side sides[2];
@@ -25,21 +23,13 @@ struct {
 	__type(value, __u32);
 } targets SEC(".maps");
 
-static __always_inline __u16 fold(__u32 sum)
-{
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return ~sum;
-}
-
 static __always_inline __u32 next_flow(struct bench_side *s)
 {
 	__u32 n;
 
 	switch (s->pattern) {
 	case PAT_RANDOM:
-		s->rng = s->rng * 6364136223846793005ULL + 1442695040888963407ULL;
-		return ((s->rng >> 32) * cfg.flows) >> 32;
+		return (next_random(&s->rng) * cfg.flows) >> 32;
 	case PAT_SCHED:
 		n = s->next++;
 		return sched[n & (SCHED_SLOTS - 1)];
@@ -80,35 +70,9 @@ static __always_inline int restore(struct xdp_md *ctx, struct bench_side *s)
 	return 0;
 }
 
-/*
- * Distinct flows get distinct addresses (an odd multiplier permutes 24 bits), scattered, and a port in 32768..65535.
- */
-static __always_inline int write_headers(struct xdp_md *ctx, __u32 flow)
-{
-	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
-	__u32 hash = flow * 0x9e3779b1, i;
-	__u32 addr = __builtin_bswap32(cfg.addr_prefix | (hash & 0xffffff));
-	__u16 port = __builtin_bswap16(0x8000 | (hash >> 17));
-
-	if (data + cfg.words * 8 > end)
-		return -1;
-#pragma unroll
-	for (i = 0; i < MAX_WORDS; i++)
-		if (i < cfg.words)
-			((__u64 *)data)[i] = cfg.tmpl[i];
-	*(__u32 *)(data + cfg.off_addr) = addr;
-	*(__u16 *)(data + cfg.off_port) = port;
-	addr = (addr & 0xffff) + (addr >> 16);
-	if (cfg.off_ipck)
-		*(__u16 *)(data + cfg.off_ipck) = fold(cfg.ip_sum + addr);
-	if (cfg.off_l4ck)
-		*(__u16 *)(data + cfg.off_l4ck) = fold(cfg.l4_sum + port + (cfg.addr_in_l4 ? addr : 0));
-	return 0;
-}
-
 static __always_inline int prepare(struct xdp_md *ctx, struct bench_side *s)
 {
-	if (restore(ctx, s) || write_headers(ctx, next_flow(s)))
+	if (restore(ctx, s) || write_headers(ctx, &cfg, next_flow(s)))
 		return -1;
 	/*
 	 * A locked instruction drains the store buffer: a target that loads a field across two of the stores above
