@@ -165,7 +165,7 @@ function readLimits(limits: Section): Limits {
     backends: limits.integer('backends', 65_535, { min: 64, max: 65_535 }),
     backendGroups: limits.integer('backendGroups', 1024, { min: 8, max: 65_535 }),
     vips: limits.integer('vips', 4096, { min: 8, max: 65_535 }),
-    accessListEntries: limits.integer('accessListEntries', 131_072, { min: 64, max: 4_194_304 }),
+    accessListEntries: limits.integer('accessListEntries', 131_072, { min: 64, max: 1_048_576 }),
   };
   limits.refuseUnknown();
   return read;

@@ -55,7 +55,7 @@ test.serial('get gives back a document that apply finds in force already', async
 
 test.serial('a document at fault is refused with every field, exit 1, and changes nothing', async (t) => {
   const wrong = `${cluster.lab.directory('documents')}/wrong.yaml`;
-  const listeners = [tcp(0, 'nobody'), tcp(80, 'servers', { scheduler: 'WRR' })];
+  const listeners = [tcp(0, 'nobody'), tcp(80, 'servers', { scheduler: 'QCH' })];
   writeFileSync(wrong, JSON.stringify(web(listeners, [group('servers')], ['192.0.2.300'])));
   const { code, stderr } = await spillway('apply', '-f', wrong);
   t.is(code, 1);
@@ -65,9 +65,28 @@ test.serial('a document at fault is refused with every field, exit 1, and change
   t.is((await json<{ version: string }>(t, 'get')).version, '1');
 });
 
+test.serial(
+  'access lists change whole, and entries beyond what the node takes are refused with the setting',
+  async (t) => {
+    t.is(await prints(t, 'access-list', 'set', 'rude', '198.18.0.0/15'), 'rude: 1 entry, created\n');
+    const many = `${cluster.lab.directory('documents')}/many.txt`;
+    writeFileSync(
+      many,
+      Array.from({ length: 131_072 }, (_, i) => `10.${i >> 16}.${(i >> 8) & 255}.${i & 255}\n`).join(''),
+    );
+    const { code, stderr } = await spillway('access-list', 'add', 'rude', '-f', many);
+    t.is(code, 1);
+    t.regex(stderr, /131073 wanted, limits\.accessListEntries allows 131072: raise/);
+    t.is(await prints(t, 'access-list', 'show', 'rude'), '# rude: 1 entry, not used\n198.18.0.0/15\n');
+    t.is(await prints(t, 'access-list', 'delete', 'rude'), 'rude: deleted\n');
+    t.like(await json(t, 'get'), { version: '3' });
+    t.like(await json(t, 'apply', '-f', file), { changed: false });
+  },
+);
+
 test.serial('status and backends tell what serves', async (t) => {
   t.regex(await prints(t, 'status'), /eth0.+native/);
-  t.like(await json(t, 'status'), { configVersion: '1', problems: [] });
+  t.like(await json(t, 'status'), { configVersion: '3', problems: [] });
   const rows = (await prints(t, 'backends')).split('\n').filter((line) => /\bbe\d\b/.test(line));
   t.is(rows.length, 6);
   const backends = await json<{ name: string; health: string }[]>(t, 'backends', '--group', 'servers');
@@ -145,7 +164,7 @@ test.serial('reconcile, version and completion', async (t) => {
   t.is(await prints(t, 'reconcile'), 'as it should be\n');
   t.like(await json(t, 'reconcile'), { repairs: 0 });
   t.regex(await prints(t, 'version'), /Program +tag [0-9a-f]{16}/);
-  t.like(await json(t, 'version'), { agent: { layoutVersion: 1 } });
+  t.like(await json(t, 'version'), { agent: { layoutVersion: 2 } });
   for (const shell of ['bash', 'zsh', 'fish']) t.regex(await prints(t, 'completion', shell), /spillway/);
 });
 

@@ -114,7 +114,7 @@ const table: readonly (readonly [name: string, text: string, expected: readonly 
     [
       'limits.sessions: 999: a whole number from 1000 to 64000000 is expected',
       'limits.backends: 65536: a whole number from 64 to 65535 is expected',
-      'limits.accessListEntries: 63: a whole number from 64 to 4194304 is expected',
+      'limits.accessListEntries: 63: a whole number from 64 to 1048576 is expected',
     ],
   ],
   ['nowhere to listen', 'interfaces: [a]\nlisten: {unix: null}', ['listen: nothing to listen on: set unix or tcp']],
