@@ -58,6 +58,46 @@ test('what get prints is the state in force: applied again, it changes nothing',
   t.is(again.stdout, 'unchanged: version 1 is in force\n', stdout + again.stderr);
 });
 
+const features = `
+loadBalancers:
+  - name: web
+    addressRequest: { scope: PRIVATE, families: [IPV4, IPV6] }
+    limits: { bitsPerSecond: 10000000000, newSessionsPerSecondPerSource: 50 }
+    maxSegmentSize: 1400
+    listeners:
+      - protocol: UDP
+        port: 443
+        backendGroup: pool
+        scheduler: QCH
+        quic:
+          configs: [{ id: 0, serverIdLength: 2, nonceLength: 14, key: AAECAwQFBgcICQoLDA0ODw== }]
+        accessControl: { mode: DENY, accessList: rude }
+        limits: { packetsPerSecond: "1000000", sessions: 5000 }
+      - { protocol: TCP, port: 80, backendGroup: pool, scheduler: WLC, sourcePersistence: 60s, slowStart: 30s, healthCheck: { tcp: {} } }
+backendGroups:
+  - name: pool
+    forwarding: GUE
+    tunnelPort: 6081
+    portMapping: true
+    backends: [{ name: be1, address: 203.0.113.11, port: 8443, quicServerId: AAE= }]
+accessLists: [{ name: rude, entries: [198.51.100.7, "2001:db8:bad::/48"] }]
+addressPools: [{ name: lan, scope: PRIVATE, prefixes: [10.0.0.0/24, "fd00::/64"], reserved: [10.0.0.1] }]
+`;
+
+test('every feature of a document comes back from get, as YAML and as JSON, and is in force already', async (t) => {
+  const agent = await start(t);
+  const applied = await spillway(['apply', '-f', '-'], { ...agent, input: features });
+  t.is(applied.code, 0, applied.stderr);
+  for (const format of ['yaml', 'json']) {
+    const { stdout } = await spillway(['get', '-o', format], agent);
+    for (const word of ['QCH', 'AAECAwQFBgcICQoLDA0ODw==', '10000000000', 'rude', '10.0.0.1', '6081', 'AAE=', 'IPV6']) {
+      t.true(stdout.includes(word), `${word} in ${stdout}`);
+    }
+    const again = await spillway(['apply', '-f', '-'], { ...agent, input: stdout });
+    t.is(again.stdout, 'unchanged: version 1 is in force\n', stdout + again.stderr);
+  }
+});
+
 test('a wrong document: every field at fault with its problem', async (t) => {
   const agent = await start(t);
   const run = await spillway(['apply', '-f', '-', '--dry-run'], { ...agent, input: document(70_000, 200) });
