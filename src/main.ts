@@ -2,9 +2,10 @@
 import { Command, CommanderError } from 'commander';
 import { destination, pino } from 'pino';
 import { startAgent } from './agent/agent.js';
-import { detachInstance } from './agent/dataplane-node.js';
+import { detachMetered } from './agent/metering.js';
 import { hasListener } from './api/unix_socket.js';
 import { InvalidError } from './base/errors.js';
+import type { Logger } from './base/log.js';
 import { prettyLine } from './base/pretty-log.js';
 import { type AgentConfig, loadAgentConfig } from './config/agent.js';
 
@@ -43,7 +44,7 @@ async function main(argv: readonly string[]): Promise<number> {
     if (unix !== null && (await hasListener(unix))) {
       throw new Error(`an agent listens on ${unix}, and would attach again: run spillway detach, or stop it first`);
     }
-    const interfaces = detachInstance(config);
+    const interfaces = await detachMetered(config, logOf(config));
     process.stdout.write(interfaces.length > 0 ? `detached from ${interfaces.join(', ')}\n` : 'nothing was attached\n');
     return 0;
   }
@@ -51,12 +52,7 @@ async function main(argv: readonly string[]): Promise<number> {
 }
 
 async function run(config: AgentConfig): Promise<number> {
-  const log = pino(
-    { level: config.log.level, base: { instance: config.instance } },
-    config.log.pretty
-      ? { write: (line) => void process.stderr.write(prettyLine(line)) }
-      : destination({ dest: 2, sync: true }),
-  );
+  const log = logOf(config);
   const agent = await startAgent(config, log);
   const signalled = new Promise<string>((resolve) => {
     for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => resolve(name));
@@ -65,6 +61,15 @@ async function run(config: AgentConfig): Promise<number> {
   log.info({ why }, why === 'detach' ? 'ending, detached' : 'ending; forwarding goes on');
   await agent.stop({ detach: false });
   return 0;
+}
+
+function logOf({ log, instance }: AgentConfig): Logger {
+  return pino(
+    { level: log.level, base: { instance } },
+    log.pretty
+      ? { write: (line) => void process.stderr.write(prettyLine(line)) }
+      : destination({ dest: 2, sync: true }),
+  );
 }
 
 try {

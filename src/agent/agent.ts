@@ -1,6 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import type { AgentPort, DropSample, Status, Versioned } from '../api/port.js';
+import { usesOf } from '../addresses/use.js';
+import type { AgentPort, DropSample, Status } from '../api/port.js';
 import { prepareSocket } from '../api/unix_socket.js';
 import type { Logger } from '../base/log.js';
 import { keepHeapSmall } from '../base/memory.js';
@@ -8,6 +9,7 @@ import type { Compiled } from '../compile/compiled.js';
 import { describeOp } from '../compile/ops.js';
 import { addressOfCheck } from '../compile/pool.js';
 import { type AgentConfig, readClusterSecret } from '../config/agent.js';
+import type { Desired } from '../config/desired.js';
 import { openStore } from '../config/store.js';
 import { NetlinkSocket, Prober } from '../dataplane/addon.js';
 import { parseDropSamples } from '../events/drop-samples.js';
@@ -23,6 +25,7 @@ import { createCapturePort } from './capture.js';
 import { Controller } from './controller.js';
 import { detachInstance, openNode } from './dataplane-node.js';
 import { goneKeys, HealthSaver, restoreHealth } from './health-memory.js';
+import { openMeter, ownersOf } from './metering.js';
 import { NextHopPreparation } from './preparation.js';
 import { reasonWord } from './reasons.js';
 import { Reconciler } from './reconciler.js';
@@ -76,6 +79,12 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
 
   const node = openNode(config, { objects, secret, interfaces: tracker.interfaces(), log });
   const ids = adoptIds(config, node);
+  const have = node.control.read();
+  const { meter, problems: meterProblems } = await openMeter(config, {
+    counters: node.counters,
+    services: have.services,
+    log,
+  });
   const store = openStore(`${config.stateDirectory}/config.json`);
   const healthStore = new HealthStore(`${config.stateDirectory}/health.json`);
 
@@ -106,7 +115,8 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
     },
   });
 
-  const metrics = createMetrics({ status: () => status(false) });
+  const metrics = createMetrics({ status: () => status(false), reported: () => meter.reported() });
+  let metered: Desired['loadBalancers'] | null = null;
   let checks: readonly (readonly CheckTarget[])[] = [];
   const onCompiled = (compiled: Compiled, { configuration }: { configuration: boolean }): void => {
     const now = compiled.pools.map((pool) => pool.checks);
@@ -116,6 +126,9 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
       health.setTargets(now.flat());
     }
     if (configuration) {
+      const { desired } = controller.current();
+      if (desired.loadBalancers !== metered) meter.own(ownersOf(compiled, desired));
+      metered = desired.loadBalancers;
       preparation?.forgetUnused();
       void sweeper.soon().catch(() => {});
     }
@@ -142,6 +155,8 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
     counters,
     ids,
     now: Date.now,
+    renewServices: (numbers, reset) => meter.renew(numbers, reset),
+    onCounts: ({ byService }) => meter.peak(byService),
     onError: (error) => log.error({ err: error }, 'numbers out of use could not be freed'),
   });
 
@@ -162,10 +177,9 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
     );
     log.error({ path, setAside, reason }, text);
   }
-  const have = control.read();
   const problem = await restoreHealth({ healthStore, health, observed: controller.observed, nowMs: Date.now() });
   if (problem) startProblems.push(problem);
-  const saved: Versioned | null = loaded.saved;
+  const { saved } = loaded;
   const orphaned = !saved && node.adopted && have.services.size > 0;
   preparation.adopt(have.backends.values(), {
     onEnd: () => controller.recompute(),
@@ -189,6 +203,7 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
     SWEEP_MS,
   );
   await sweeper.sweep();
+  meter.start();
 
   const problems = (): string[] => [
     ...startProblems,
@@ -197,6 +212,7 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
     ...reconciler!.problems(),
     ...tracker.problems(),
     ...health.problems(),
+    ...meterProblems(),
   ];
   const status = (summary: boolean): Status =>
     buildStatus(
@@ -230,6 +246,16 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
         changed.add(onChange);
         return () => changed.delete(onChange);
       },
+      addresses: () => usesOf(controller.current().desired),
+    },
+    metering: {
+      list: (query) => meter.list(query),
+      report: async ({ hostname, ...report }) => {
+        const unknownVips = await meter.report(report);
+        if (unknownVips.length > 0)
+          log.debug({ hostname, unknownVips }, 'reported traffic of VIPs that no LoadBalancer has');
+        return unknownVips;
+      },
     },
     sessions: createSessionPort({
       controller,
@@ -254,6 +280,7 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
       detach: async () => {
         reconciler!.close();
         const interfaces = await controller.exclusively(async () => detachInstance(config));
+        meter.sample();
         log.warn({ interfaces }, 'detached: traffic to the VIPs on this node stops');
         setImmediate(onDetached);
         return { interfaces };
@@ -277,8 +304,9 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
       health.close();
       await healthSaver.now();
       await controller.close();
-      tracker.close({ release: detach });
       if (detach) detachInstance(config);
+      await meter.close();
+      tracker.close({ release: detach });
       node.close();
     },
   };

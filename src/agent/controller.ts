@@ -1,7 +1,9 @@
 import { isDeepStrictEqual } from 'node:util';
 import { BackendFlags } from '../abi/abi.generated.js';
+import { allocate } from '../addresses/allocate.js';
 import type { Applied, ConfigPort, Versioned } from '../api/port.js';
 import { CapacityError, ConflictError, UnavailableError } from '../base/errors.js';
+import type { Ip } from '../base/ip.js';
 import type { Logger } from '../base/log.js';
 import { collectGarbageSoon } from '../base/memory.js';
 import { Mutex } from '../base/mutex.js';
@@ -56,6 +58,8 @@ export class Controller implements ConfigPort {
   readonly #mutex = new Mutex();
   readonly #watchers = new Set<(now: Versioned) => void>();
   #versioned: Versioned = { desired: noConfiguration, version: 0, appliedAtMs: null };
+  /** Addresses of pools that were given up: see addresses/. */
+  #released: readonly Ip[] = [];
   #compiled: Compiled | null = null;
   #incoming: Compiled | null = null;
   #applied: Tables = emptyTables;
@@ -97,11 +101,13 @@ export class Controller implements ConfigPort {
   }
 
   /** At start: what the kernel holds already, and the configuration kept on disk (null: leave the tables alone). */
-  async start(have: Tables, saved: Versioned | null): Promise<void> {
+  async start(have: Tables, kept: Saved | null): Promise<void> {
     this.#believe(have, []);
-    this.#orphaned = !saved && have.services.size > 0;
-    if (!saved) return;
+    this.#orphaned = !kept && have.services.size > 0;
+    if (!kept) return;
+    const saved = this.#addressed(kept);
     this.#versioned = saved;
+    this.#released = saved.released;
     await this.#options.prepare(saved.desired);
     if (this.observed.now.health.size === 0) this.#rememberHealth(saved.desired, have);
     await this.#mutex.run(() => this.#bring(saved.desired));
@@ -117,16 +123,27 @@ export class Controller implements ConfigPort {
     }
   }
 
+  /** A state of an agent that gave no addresses may want for some. */
+  #addressed(saved: Saved): Saved {
+    try {
+      return { ...saved, ...allocate(saved.desired, saved) };
+    } catch (error) {
+      this.#options.log.error({ err: error }, 'not every LoadBalancer of the saved state has its addresses');
+      return saved;
+    }
+  }
+
   apply(desired: Desired, options: { expectedVersion: number | null; validateOnly: boolean }): Promise<Applied> {
     return this.#applying.run(() => this.#apply(desired, options));
   }
 
   async #apply(
-    desired: Desired,
+    wanted: Desired,
     { expectedVersion, validateOnly }: { expectedVersion: number | null; validateOnly: boolean },
   ): Promise<Applied> {
     const { version, desired: before } = this.#versioned;
     if (expectedVersion !== null && expectedVersion !== version) throw new ConflictError(expectedVersion, version);
+    const { desired, released } = allocate(wanted, { desired: before, released: this.#released });
     if (version > 0 && isDeepStrictEqual(desired, before)) return { version, changed: false, steps: [] };
     const startedMs = performance.now();
     try {
@@ -134,7 +151,7 @@ export class Controller implements ConfigPort {
         const ops = await this.#mutex.run(async () => this.#preview(desired));
         return { version, changed: true, steps: ops.slice(0, MAX_STEPS).map(describeOp) };
       }
-      const next: Kept = { desired, version: version + 1, appliedAtMs: this.#options.now() };
+      const next: Kept = { desired, version: version + 1, appliedAtMs: this.#options.now(), released };
       // Routes may take their time: changes of health go on meanwhile.
       await this.#options.prepare(desired);
       const { ops, durationMs } = await this.#mutex.run(async () => {
@@ -179,6 +196,7 @@ export class Controller implements ConfigPort {
     }
     this.#orphaned = false;
     this.#versioned = next;
+    this.#released = next.released;
     this.#options.onCompiled(this.#compiled!, { configuration: true });
     for (const watcher of this.#watchers) watcher(next);
   }

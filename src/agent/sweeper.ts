@@ -25,6 +25,9 @@ export interface SweeperOptions {
   readonly counters: Counters;
   readonly ids: IdLedger;
   readonly now: () => number;
+  /** Makes the counters of these listeners zero by calling `reset`, once what they say is kept. */
+  readonly renewServices: (ids: readonly number[], reset: () => void) => Promise<void>;
+  readonly onCounts: (counts: SessionCounts) => void;
   /** Numbers could not be freed: the next sweep tries again. */
   readonly onError: (error: unknown) => void;
 }
@@ -69,11 +72,10 @@ export class Sweeper {
       purgeServices: purge.services ?? null,
     });
     this.counts = { atMs: this.#options.now(), ...result };
+    this.#options.onCounts(this.counts);
     this.#clearUnfinished(result);
     // Not awaited: a long apply must not hold up the counts.
-    controller
-      .exclusively(async () => this.#release(result, retiredBefore, clearedBefore))
-      .catch(this.#options.onError);
+    controller.exclusively(() => this.#release(result, retiredBefore, clearedBefore)).catch(this.#options.onError);
     return result;
   }
 
@@ -116,8 +118,8 @@ export class Sweeper {
     this.#unfinished = first;
   }
 
-  #release(result: SweepResult, retired: readonly number[], cleared: readonly number[]): void {
-    const { ids, control, controller, counters } = this.#options;
+  async #release(result: SweepResult, retired: readonly number[], cleared: readonly number[]): Promise<void> {
+    const { ids, control, controller, counters, renewServices } = this.#options;
     const { retiring } = controller;
     const freeBackends = new Set(retired.filter((id) => result.byBackend[id] === 0 && retiring.backends.has(id)));
     // Given out anew, the number would draw the handshakes of another group's clients.
@@ -127,13 +129,16 @@ export class Sweeper {
       counters.resetBackend(id);
       retiring.backends.delete(id);
     }
-    const freeServices = new Set(cleared.filter((id) => result.byService[id] === 0 && retiring.services.has(id)));
-    for (const id of freeServices) {
-      counters.resetService(id);
-      retiring.services.delete(id);
-    }
     if (freeBackends.size > 0) ids.backends.retain((_, id) => !freeBackends.has(id));
-    if (freeServices.size > 0) ids.services.retain((_, id) => !freeServices.has(id));
+    const freeServices = cleared.filter((id) => result.byService[id] === 0 && retiring.services.has(id));
+    if (freeServices.length > 0) {
+      await renewServices(freeServices, () => {
+        for (const id of freeServices) counters.resetService(id);
+      });
+      for (const id of freeServices) retiring.services.delete(id);
+      const free = new Set(freeServices);
+      ids.services.retain((_, id) => !free.has(id));
+    }
     const { pools } = controller.applied;
     if (ids.pools.size > pools.size) ids.pools.retain((_, id) => pools.has(id));
   }

@@ -46,6 +46,7 @@ export interface SpillwayClient {
   readonly config: ServiceClient<'ConfigService'>;
   readonly status: ServiceClient<'StatusService'>;
   readonly sessions: ServiceClient<'SessionService'>;
+  readonly metering: ServiceClient<'MeteringService'>;
   readonly node: ServiceClient<'NodeService'>;
   readonly capture: ServiceClient<'CaptureService'>;
   close(): void;
@@ -73,6 +74,7 @@ export function connect(target: string, options: ConnectOptions = {}): SpillwayC
     config: bind(client, 'ConfigService', timeoutMs),
     status: bind(client, 'StatusService', timeoutMs),
     sessions: bind(client, 'SessionService', timeoutMs),
+    metering: bind(client, 'MeteringService', timeoutMs),
     node: bind(client, 'NodeService', timeoutMs),
     capture: bind(client, 'CaptureService', timeoutMs),
     close: () => client.close(),

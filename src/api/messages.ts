@@ -89,3 +89,22 @@ export function toExplanation(from: port.Explanation): Input<message.Explanation
     forwarding: from.forwarding ?? 'FORWARDING_UNSPECIFIED',
   };
 }
+
+const most = 2n ** 64n - 1n;
+const uses = { given: 'GIVEN', vip: 'EXPLICIT', backend: 'BACKEND' } as const;
+
+export function toPoolUse(from: port.PoolUse): Input<message.AddressPoolStatus> {
+  const bounded = (count: bigint): bigint => (count > most ? most : count);
+  return {
+    name: from.name,
+    scope: from.scope,
+    families: from.families.map(({ family, size, given, otherwise, free }) => ({
+      family: family === 4 ? 'IPV4' : 'IPV6',
+      size: bounded(size),
+      given,
+      otherwise,
+      free: bounded(free),
+    })),
+    held: from.held.map(({ address, by, how }) => ({ address, holder: by, use: uses[how] })),
+  };
+}

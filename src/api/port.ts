@@ -1,7 +1,9 @@
+import type { PoolUse } from '../addresses/use.js';
 import type { FieldViolation } from '../base/errors.js';
 import type { Ip } from '../base/ip.js';
 import type { Desired, Forwarding, Protocol, Scheduler } from '../config/desired.js';
 import type { HealthChange } from '../health/types.js';
+import type { MeteringRecord, Report, Reported } from '../metering/types.js';
 
 /**
  * What the API needs of the agent; `agent/` implements it. Plain types: no protobuf on this side.
@@ -11,6 +13,7 @@ export interface AgentPort {
   readonly config: ConfigPort;
   readonly status: StatusPort;
   readonly sessions: SessionPort;
+  readonly metering: MeteringPort;
   readonly node: NodePort;
   readonly capture: CapturePort;
 }
@@ -42,7 +45,34 @@ export interface Applied {
 export interface StatusPort {
   get(options: { summary: boolean }): Status;
   watch(onChange: () => void): () => void;
+  /** In the order of the document. */
+  addresses(): readonly PoolUse[];
 }
+
+export interface MeteringPort {
+  /**
+   * Whole hours that overlap the time given, by hour, then by LoadBalancer, until they hold `atLeast` records;
+   * `nextMs`: the hour to go on with, null at the end.
+   */
+  list(query: {
+    readonly loadBalancer: string | null;
+    readonly fromMs: number;
+    readonly untilMs: number;
+    readonly atLeast: number;
+  }): Promise<{ readonly records: readonly MeteringRecord[]; readonly nextMs: number | null }>;
+  /**
+   * Counted, once, and on disk when it resolves: with the VIPs that no LoadBalancer here has.
+   * @throws CapacityError: too many reporters; UnavailableError: the disk refuses, the same report may come again.
+   */
+  report(report: UsageReport): Promise<readonly Ip[]>;
+}
+
+export interface UsageReport extends Report {
+  /** For the log. */
+  readonly hostname: string;
+}
+
+export type { MeteringRecord, PoolUse, Reported as ReportedTraffic };
 
 export interface NodePort {
   version(): VersionInfo;

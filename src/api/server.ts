@@ -8,6 +8,7 @@ import type { AgentConfig, TcpListen } from '../config/agent.js';
 import { captureService } from './capture_service.js';
 import { configService } from './config_service.js';
 import { type CallHooks, type CallReport, implement } from './implement.js';
+import { meteringService } from './metering_service.js';
 import type { AgentPort } from './port.js';
 import { addReflection } from './reflection.js';
 import { sessionService } from './session_service.js';
@@ -37,7 +38,14 @@ export interface ApiServer {
 /** A document with 65,535 backends is about 5 MB. */
 const maxMessageBytes = 64 * 1024 * 1024;
 
-const services = ['ConfigService', 'StatusService', 'SessionService', 'NodeService', 'CaptureService'] as const;
+const services = [
+  'ConfigService',
+  'StatusService',
+  'SessionService',
+  'MeteringService',
+  'NodeService',
+  'CaptureService',
+] as const;
 
 /**
  * Listens on the unix socket (mode 0660) and on TCP with mutual TLS, as configured.
@@ -55,6 +63,7 @@ export async function createServer({ agent, listen, onCall, onFault }: ServerOpt
   implement(server, 'ConfigService', { handlers: configService(agent.config), hooks });
   implement(server, 'StatusService', { handlers: statusService(agent.status), hooks });
   implement(server, 'SessionService', { handlers: sessionService(agent.sessions), hooks });
+  implement(server, 'MeteringService', { handlers: meteringService(agent.metering), hooks });
   implement(server, 'NodeService', { handlers: nodeService(agent.node), hooks });
   implement(server, 'CaptureService', { handlers: captureService(agent.capture), hooks });
   const health = addHealth(server);

@@ -27,6 +27,12 @@ export interface AgentConfig {
   readonly clusterSecretFile: string | null;
   readonly reconcileIntervalMs: number;
   readonly healthChecks: { readonly concurrency: number };
+  readonly metering: {
+    /** Files of older days are removed. */
+    readonly keepDays: number;
+    /** Backends' programs that report their traffic here, at most. */
+    readonly reporters: number;
+  };
   readonly log: { readonly level: LogLevel; readonly pretty: boolean };
 }
 
@@ -82,6 +88,7 @@ export function parseAgentConfig(text: string): AgentConfig {
     clusterSecretFile: root.text<string | null>('clusterSecretFile', null, path),
     reconcileIntervalMs: readReconcileInterval(root),
     healthChecks: readHealthChecks(root.section('healthChecks')),
+    metering: readMetering(root.section('metering')),
     log: readLog(root.section('log')),
   };
   root.refuseUnknown();
@@ -184,6 +191,15 @@ function readReconcileInterval(root: Section): number {
 function readHealthChecks(healthChecks: Section): AgentConfig['healthChecks'] {
   const read = { concurrency: healthChecks.integer('concurrency', 2000, { min: 1, max: 65_535 }) };
   healthChecks.refuseUnknown();
+  return read;
+}
+
+function readMetering(metering: Section): AgentConfig['metering'] {
+  const read = {
+    keepDays: metering.integer('keepDays', 400, { min: 1, max: 36_500 }),
+    reporters: metering.integer('reporters', 4096, { min: 1, max: 65_536 }),
+  };
+  metering.refuseUnknown();
   return read;
 }
 

@@ -4,18 +4,18 @@ import { checkReferences } from './references.js';
 import { readAccessList } from './validate_access_list.js';
 import { readAddressPool } from './validate_address_pool.js';
 import { readBackendGroup } from './validate_backend_group.js';
-import { type LoadBalancerRules, readLoadBalancer } from './validate_load_balancer.js';
+import { readLoadBalancer } from './validate_load_balancer.js';
 import { Violations } from './violations.js';
 
 /**
  * A document as the desired state: defaults filled in, addresses canonical, every reference known to resolve.
  * @throws InvalidError naming every field at fault by its path in the document.
  */
-export function validate(config: Config, rules: LoadBalancerRules = { trustAssigned: false }): Desired {
+export function validate(config: Config): Desired {
   const violations = new Violations();
   const desired = {
     loadBalancers: config.loadBalancers.map((message, index) =>
-      readLoadBalancer(message, { path: `loadBalancers[${index}]`, violations }, rules),
+      readLoadBalancer(message, { path: `loadBalancers[${index}]`, violations }),
     ),
     backendGroups: config.backendGroups.map((message, index) =>
       readBackendGroup(message, { path: `backendGroups[${index}]`, violations }),

@@ -11,16 +11,11 @@ import { join, show, type Violations } from './violations.js';
 const maxAddresses = 32;
 const maxLabels = 64;
 
-export interface LoadBalancerRules {
-  /**
-   * What this agent wrote itself: addresses that it gave from a pool are taken as they stand. Everywhere else
-   * `assignedAddresses` is ignored, so that what Get answers can be applied again.
-   */
-  readonly trustAssigned: boolean;
-}
-
-/** What can be said of a LoadBalancer without looking at any other resource. */
-export function readLoadBalancer(from: message.LoadBalancer, at: At, rules: LoadBalancerRules): LoadBalancer {
+/**
+ * What can be said of a LoadBalancer without looking at any other resource. What the document says was assigned is taken
+ * up, and holds as long as a pool gives it: see src/addresses.
+ */
+export function readLoadBalancer(from: message.LoadBalancer, at: At): LoadBalancer {
   const { path, violations } = at;
   const inside = (field: string): At => ({ path: `${path}.${field}`, violations });
   checkName(from.name, inside('name'));
@@ -30,9 +25,7 @@ export function readLoadBalancer(from: message.LoadBalancer, at: At, rules: Load
   const addresses =
     addressRequest === null
       ? readAddresses(from.addresses, { at, field: 'addresses' })
-      : rules.trustAssigned
-        ? readAddresses(from.assignedAddresses, { at, field: 'assignedAddresses' })
-        : [];
+      : readAddresses(from.assignedAddresses, { at, field: 'assignedAddresses' });
   const listeners = from.listeners.map((one, index) => readListener(one, inside(`listeners[${index}]`)));
   checkListenersUnique(listeners, violations, (index) => `${path}.listeners[${index}]`);
   return {

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import * as abi from '../abi/abi.generated.js';
 import type { BpfMap } from './addon.js';
 
@@ -16,7 +17,16 @@ const TABLE_EVENTS = abi.TableEvent.TABLE_EVENT_COUNT;
 
 /** Sums of the per-CPU counters. They count since the maps were made and never go back while the number is taken. */
 export class Counters {
-  constructor(private readonly maps: { svc_counters: BpfMap; be_counters: BpfMap; counters: BpfMap }) {}
+  /** Names these maps among all that ever were: ids are given out anew with each boot. */
+  readonly generation: string;
+  /** Highest service number that is counted. */
+  readonly mostServices: number;
+
+  constructor(private readonly maps: { svc_counters: BpfMap; be_counters: BpfMap; counters: BpfMap }) {
+    const { id, maxEntries } = maps.svc_counters.info;
+    this.generation = `${readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()}/${id}`;
+    this.mostServices = maxEntries - 1;
+  }
 
   /** Index = id; `highest` bounds what is read. */
   services(highest: number): (id: number) => TrafficCount {

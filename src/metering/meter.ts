@@ -65,7 +65,7 @@ export class Meter {
   #lastWriteMs = 0;
   #timer: NodeJS.Timeout | null = null;
 
-  /** Takes up where the agent before left, and counts what flowed meanwhile. @throws UnavailableError: unreadable. */
+  /** Takes up where the agent before left, and counts what flowed meanwhile. Serving does not wait for a good disk. */
   static async open(options: MeterOptions): Promise<Meter> {
     const meter = new Meter(options);
     await meter.#load();
@@ -105,17 +105,9 @@ export class Meter {
   }
 
   async #readCheckpoint(): Promise<Checkpoint | null> {
-    let text: string | null;
     try {
-      text = await this.#files.read(this.#path);
-    } catch (error) {
-      throw new UnavailableError(`the state of metering ${this.#path} cannot be read: ${messageOf(error)}`, {
-        cause: error,
-      });
-    }
-    if (text === null) return null;
-    try {
-      return decodeCheckpoint(text);
+      const text = await this.#files.read(this.#path);
+      return text === null ? null : decodeCheckpoint(text);
     } catch (error) {
       const aside = `${this.#path}.damaged-${this.#options.now()}`;
       await this.#files.rename(this.#path, aside).catch(() => {});

@@ -1,10 +1,13 @@
-import type { Status } from '../api/port.js';
+import type { ReportedTraffic, Status } from '../api/port.js';
 import { AgentSeries, type ApplyRun, type GrpcCall, type HealthCheckRun, type ReconcileRun } from './agent_series.js';
+import { reportedText } from './reported_writer.js';
 import { StatusWriter } from './status_writer.js';
 
 export interface MetricsOptions {
   /** The status with its backends, taken once a scrape. */
   readonly status: () => Status;
+  /** What backends' programs reported of each VIP. */
+  readonly reported: () => readonly ReportedTraffic[];
   /** process_* and nodejs_* series; default true. Off where several agents share a process (tests). */
   readonly processMetrics?: boolean;
 }
@@ -30,6 +33,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
       const own = await series.registry.metrics();
       yield own.endsWith('\n') ? own : `${own}\n`;
       yield* writer.write(options.status());
+      yield reportedText(options.reported());
     },
   };
 }

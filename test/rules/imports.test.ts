@@ -16,6 +16,8 @@ interface Allowed {
 
 const table: Readonly<Record<string, Allowed>> = {
   base: { packages: ['ipaddr.js'] },
+  addresses: { values: ['base'], types: ['config/desired'] },
+  metering: { values: ['base'] },
   abi: {},
   /* The document is the JSON mapping of the protocol: its codec and its types, nothing that serves. */
   config: { values: ['base', 'api/codec'], types: ['api/generated'], packages: ['protobufjs', 'yaml'] },
@@ -27,7 +29,7 @@ const table: Readonly<Record<string, Allowed>> = {
   metrics: { values: ['base'], types: ['api/port'], packages: ['prom-client'] },
   api: {
     values: ['base', 'config'],
-    types: ['health/types'],
+    types: ['addresses/use', 'health/types', 'metering/types'],
     packages: ['@grpc/grpc-js', '@grpc/reflection', 'grpc-health-check', 'protobufjs'],
   },
   /* The other end of a tunnel, on a host of its own: knows the kernel, but no load balancer. */
@@ -38,7 +40,20 @@ const table: Readonly<Record<string, Allowed>> = {
   },
   demo: { values: ['base', 'api/client'], packages: ['picocolors'] },
   agent: {
-    values: ['abi', 'api', 'base', 'compile', 'config', 'dataplane', 'events', 'health', 'metrics', 'netlink'],
+    values: [
+      'abi',
+      'addresses',
+      'api',
+      'base',
+      'compile',
+      'config',
+      'dataplane',
+      'events',
+      'health',
+      'metering',
+      'metrics',
+      'netlink',
+    ],
   },
   main: { values: ['agent', 'api', 'base', 'config', 'dataplane'], packages: ['commander', 'pino'] },
 };

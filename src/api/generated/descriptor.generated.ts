@@ -1136,6 +1136,16 @@ export const descriptor: object = {
         "until": {
          "type": "google.protobuf.Timestamp",
          "id": 3
+        },
+        "pageSize": {
+         "type": "uint32",
+         "id": 4,
+         "protoName": "page_size"
+        },
+        "pageToken": {
+         "type": "string",
+         "id": 5,
+         "protoName": "page_token"
         }
        }
       },
@@ -1145,6 +1155,11 @@ export const descriptor: object = {
          "rule": "repeated",
          "type": "MeteringRecord",
          "id": 1
+        },
+        "nextPageToken": {
+         "type": "string",
+         "id": 2,
+         "protoName": "next_page_token"
         }
        }
       },
@@ -1206,6 +1221,12 @@ export const descriptor: object = {
         "sequence": {
          "type": "uint64",
          "id": 1
+        },
+        "unknownVips": {
+         "rule": "repeated",
+         "type": "string",
+         "id": 2,
+         "protoName": "unknown_vips"
         }
        }
       },
@@ -1503,6 +1524,10 @@ export const descriptor: object = {
          "requestType": "WatchStatusRequest",
          "responseType": "Status",
          "responseStream": true
+        },
+        "ListAddresses": {
+         "requestType": "ListAddressesRequest",
+         "responseType": "ListAddressesResponse"
         }
        }
       },
@@ -2064,6 +2089,95 @@ export const descriptor: object = {
          "rule": "repeated",
          "type": "string",
          "id": 1
+        }
+       }
+      },
+      "ListAddressesRequest": {
+       "fields": {
+        "pool": {
+         "type": "string",
+         "id": 1
+        }
+       }
+      },
+      "ListAddressesResponse": {
+       "fields": {
+        "pools": {
+         "rule": "repeated",
+         "type": "AddressPoolStatus",
+         "id": 1
+        }
+       }
+      },
+      "AddressPoolStatus": {
+       "fields": {
+        "name": {
+         "type": "string",
+         "id": 1
+        },
+        "scope": {
+         "type": "AddressScope",
+         "id": 2
+        },
+        "families": {
+         "rule": "repeated",
+         "type": "AddressFamilyStatus",
+         "id": 3
+        },
+        "held": {
+         "rule": "repeated",
+         "type": "HeldAddress",
+         "id": 4
+        }
+       }
+      },
+      "AddressFamilyStatus": {
+       "fields": {
+        "family": {
+         "type": "AddressFamily",
+         "id": 1
+        },
+        "size": {
+         "type": "uint64",
+         "id": 2
+        },
+        "given": {
+         "type": "uint64",
+         "id": 3
+        },
+        "otherwise": {
+         "type": "uint64",
+         "id": 4
+        },
+        "free": {
+         "type": "uint64",
+         "id": 5
+        }
+       }
+      },
+      "HeldAddress": {
+       "fields": {
+        "address": {
+         "type": "string",
+         "id": 1
+        },
+        "holder": {
+         "type": "string",
+         "id": 2
+        },
+        "use": {
+         "type": "Use",
+         "id": 3
+        }
+       },
+       "nested": {
+        "Use": {
+         "values": {
+          "USE_UNSPECIFIED": 0,
+          "GIVEN": 1,
+          "EXPLICIT": 2,
+          "BACKEND": 3
+         }
         }
        }
       }

@@ -25,6 +25,8 @@ export type SessionState = 'SESSION_STATE_UNSPECIFIED' | 'YOUNG' | 'ESTABLISHED'
 
 export type HealthState = 'HEALTH_STATE_UNSPECIFIED' | 'HEALTHY' | 'UNHEALTHY' | 'UNKNOWN' | 'UNCHECKED';
 
+export type HeldAddressUse = 'USE_UNSPECIFIED' | 'GIVEN' | 'EXPLICIT' | 'BACKEND';
+
 /** Fields that are set must all match. */
 export interface CaptureFilter {
   /** Address or prefix. */
@@ -146,7 +148,10 @@ export interface LoadBalancer {
   labels: Record<string, string>;
   /** Only without `addresses`. */
   addressRequest: AddressRequest | null;
-  /** Output only: the addresses that a LoadBalancer without `addresses` was given. Ignored in a document. */
+  /**
+   * The addresses that a LoadBalancer without `addresses` was given. In a document: those that it is to be given if it
+   * has none yet, where its pools have them free; so a document from Get gives the same addresses on another node.
+   */
   assignedAddresses: string[];
   /** Of all its listeners together. */
   limits: Limits | null;
@@ -422,7 +427,7 @@ export interface MeteringRecord {
   loadBalancer: string;
   /** The hour's begin; UTC. */
   hour: Timestamp | null;
-  /** From clients, at this node. */
+  /** From clients, at this node: Ethernet frames as received that went on to a backend. */
   packetsIn: bigint;
   bytesIn: bigint;
   /** From backends to clients, as their programs reported to this node. */
@@ -430,28 +435,41 @@ export interface MeteringRecord {
   bytesOut: bigint;
   newSessions: bigint;
   peakSessions: bigint;
-  /** Seconds of the hour that were metered: fewer than 3,600 when the agent was down, or in the hour under way. */
+  /**
+   * Seconds of the hour that were metered: fewer than 3,600 when the agent was down, or in the hour under way. (What
+   * flowed while it was down is counted all the same, in the hour in which it was back.)
+   */
   seconds: number;
 }
 
 export interface ListMeteringRequest {
+  /** Unset: every one. */
   loadBalancer: string;
+  /** Hours that overlap this time; unset: from the first hour that is kept, until now. */
   from: Timestamp | null;
   until: Timestamp | null;
+  /** 1 to 100,000; 0: 10,000. A page ends with an hour, so it may hold more. */
+  pageSize: number;
+  /** From the response before, to the same request. */
+  pageToken: string;
 }
 
 export interface ListMeteringResponse {
   records: MeteringRecord[];
+  /** Empty at the end. */
+  nextPageToken: string;
 }
 
 export interface ReportRequest {
-  /** Names the backend host: its machine id. */
+  /** Names the backend host: its machine id. Up to 128 characters, none of them a control character. */
   reporter: string;
+  /** For the log; as `reporter`. */
   hostname: string;
   /** Raised by one with each report that was acknowledged; counted from 1 anew with each `epoch`. */
   sequence: bigint;
-  /** Drawn at the reporter's start. */
+  /** Drawn at the reporter's start. As `reporter`. */
   epoch: string;
+  /** At most 4,096. */
   usage: VipUsage[];
 }
 
@@ -467,6 +485,8 @@ export interface VipUsage {
 export interface ReportResponse {
   /** The report's sequence, now counted. */
   sequence: bigint;
+  /** VIPs of the report that no LoadBalancer here has: their usage is not counted here. */
+  unknownVips: string[];
 }
 
 /** Fields that are set must all match. */
@@ -737,6 +757,43 @@ export interface DetachResponse {
   interfaces: string[];
 }
 
+export interface ListAddressesRequest {
+  /** A pool's name; unset: all of them. */
+  pool: string;
+}
+
+export interface ListAddressesResponse {
+  pools: AddressPoolStatus[];
+}
+
+export interface AddressPoolStatus {
+  name: string;
+  scope: AddressScope;
+  /** Of the families that it has prefixes of. */
+  families: AddressFamilyStatus[];
+  /** In the order of numbers, IPv4 first. */
+  held: HeldAddress[];
+}
+
+/** 18446744073709551615 stands for that many or more. */
+export interface AddressFamilyStatus {
+  family: AddressFamily;
+  /** That can be given: without network, broadcast, subnet-router anycast and reserved addresses. */
+  size: bigint;
+  /** To LoadBalancers that asked. */
+  given: bigint;
+  /** VIPs that the document names, and addresses of backends. */
+  otherwise: bigint;
+  free: bigint;
+}
+
+export interface HeldAddress {
+  address: string;
+  /** Its name; of a backend "group/backend". */
+  holder: string;
+  use: HeldAddressUse;
+}
+
 export interface Duration {
   seconds: bigint;
   nanos: number;
@@ -875,6 +932,11 @@ export interface Messages {
   'spillway.v1.ReconcileResponse': ReconcileResponse;
   'spillway.v1.DetachRequest': DetachRequest;
   'spillway.v1.DetachResponse': DetachResponse;
+  'spillway.v1.ListAddressesRequest': ListAddressesRequest;
+  'spillway.v1.ListAddressesResponse': ListAddressesResponse;
+  'spillway.v1.AddressPoolStatus': AddressPoolStatus;
+  'spillway.v1.AddressFamilyStatus': AddressFamilyStatus;
+  'spillway.v1.HeldAddress': HeldAddress;
   'google.protobuf.Duration': Duration;
   'google.protobuf.Timestamp': Timestamp;
   'google.protobuf.Empty': Empty;
@@ -932,11 +994,13 @@ export interface Services {
     deleteAddressPool: { request: DeleteAddressPoolRequest; response: Empty; stream: false };
   };
   MeteringService: {
-    /** Records of full hours and, last, of the hour under way, by LoadBalancer and hour. */
+    /** Records of full hours and, last, of the hour under way, by hour, then by LoadBalancer. */
     list: { request: ListMeteringRequest; response: ListMeteringResponse; stream: false };
     /**
      * From the programs on backends (`spillway backend report`): what went in and out since the report before.
-     * Idempotent by reporter and sequence: a report that comes again is acknowledged, not counted again.
+     * Idempotent by reporter, epoch and sequence: a report that comes again is acknowledged, not counted again. What is
+     * acknowledged is on disk. UNAVAILABLE: it is not; send the same again. RESOURCE_EXHAUSTED: more reporters than the
+     * agent's metering.reporters.
      */
     report: { request: ReportRequest; response: ReportResponse; stream: false };
   };
@@ -951,6 +1015,8 @@ export interface Services {
     get: { request: GetStatusRequest; response: Status; stream: false };
     /** The status now, then again whenever health, configuration or attachment changed (at most 10 a second). */
     watch: { request: WatchStatusRequest; response: Status; stream: true };
+    /** What the address pools have, and who has it. */
+    listAddresses: { request: ListAddressesRequest; response: ListAddressesResponse; stream: false };
   };
   NodeService: {
     getVersion: { request: GetVersionRequest; response: Version; stream: false };

@@ -1,4 +1,3 @@
-import { isDeepStrictEqual } from 'node:util';
 import type * as message from '../../api/generated/messages.generated.js';
 import { AlreadyExistsError } from '../../base/errors.js';
 import type { Desired, LoadBalancer } from '../desired.js';
@@ -20,13 +19,8 @@ export function updateLoadBalancer(
   change: (before: message.LoadBalancer) => message.LoadBalancer,
 ): Edited<LoadBalancer> {
   const index = indexOf(desired.loadBalancers, name, kinds.loadBalancer);
-  const before = desired.loadBalancers[index]!;
-  const written = toLoadBalancer(before);
-  const resource = read(oneKindOfAddresses(written, { ...change(written), name }));
-  // What was given stays given as long as the same is asked for.
-  const sameRequest =
-    resource.addressRequest !== null && isDeepStrictEqual(resource.addressRequest, before.addressRequest);
-  return put(desired, sameRequest ? { ...resource, addresses: before.addresses } : resource, index);
+  const written = toLoadBalancer(desired.loadBalancers[index]!);
+  return put(desired, read(oneKindOfAddresses(written, { ...change(written), name })), index);
 }
 
 export function deleteLoadBalancer(desired: Desired, name: string): Desired {
@@ -43,7 +37,7 @@ function oneKindOfAddresses(before: message.LoadBalancer, after: message.LoadBal
 }
 
 function read(from: message.LoadBalancer): LoadBalancer {
-  return reading((violations) => readLoadBalancer(from, { path: request, violations }, { trustAssigned: false }));
+  return reading((violations) => readLoadBalancer(from, { path: request, violations }));
 }
 
 function put(desired: Desired, resource: LoadBalancer, index: number): Edited<LoadBalancer> {

@@ -6,9 +6,12 @@ import type {
   CaptureOptions,
   Explanation,
   Flow,
+  MeteringRecord,
+  PoolUse,
   Session,
   SessionFilter,
   Status,
+  UsageReport,
   Versioned,
 } from '../../../src/api/port.js';
 import { ConflictError } from '../../../src/base/errors.js';
@@ -27,6 +30,11 @@ export class FakeAgent implements AgentPort {
   sessionsHeld: Session[] = [];
   lastFilter: SessionFilter | null = null;
   lastFlow: Flow | null = null;
+  pools: PoolUse[] = [];
+  records: MeteringRecord[] = [];
+  nextMs: number | null = null;
+  lastQuery: Parameters<AgentPort['metering']['list']>[0] | null = null;
+  reports: UsageReport[] = [];
   statusReads = 0;
   problems: string[] = [];
   /** Runs inside apply before the version is compared: somebody else's change. */
@@ -52,6 +60,7 @@ export class FakeAgent implements AgentPort {
       this.statusWatchers.add(onChange);
       return () => this.statusWatchers.delete(onChange);
     },
+    addresses: () => this.#or(this.pools),
   };
 
   captureOptions: CaptureOptions | null = null;
@@ -87,6 +96,17 @@ export class FakeAgent implements AgentPort {
       const purged = this.#or(this.sessionsHeld).length;
       this.sessionsHeld = [];
       return purged;
+    },
+  };
+
+  readonly metering: AgentPort['metering'] = {
+    list: async (query) => {
+      this.lastQuery = query;
+      return this.#or({ records: this.records, nextMs: this.nextMs });
+    },
+    report: async (report) => {
+      this.reports.push(report);
+      return this.#or(report.usage.map(({ vip }) => vip).filter((vip) => vip !== '192.0.2.1'));
     },
   };
 

@@ -42,6 +42,11 @@ export function memoryAgent(): AgentPort {
     status: {
       get: ({ summary }) => status([listener('https', summary ? [] : [backend('be1', { health: 'unchecked' })])]),
       watch: () => () => undefined,
+      addresses: () => [],
+    },
+    metering: {
+      list: async () => ({ records: [], nextMs: null }),
+      report: async () => [],
     },
     capture: {
       async *capture({ count }, signal) {

@@ -25,6 +25,7 @@ const defaults: AgentConfig = {
   clusterSecretFile: null,
   reconcileIntervalMs: 10_000,
   healthChecks: { concurrency: 2000 },
+  metering: { keepDays: 400, reporters: 4096 },
   log: { level: 'info', pretty: false },
 };
 
@@ -98,7 +99,7 @@ const table: readonly (readonly [name: string, text: string, expected: readonly 
     'a misspelled section',
     'interfaces: [a]\nlimit: {}',
     [
-      'limit: unknown field (did you mean "limits"?); known here: instance, interfaces, xdpMode, listen, metrics, stateDirectory, pinDirectory, objectDirectory, limits, clusterSecretFile, reconcileInterval, healthChecks, log',
+      'limit: unknown field (did you mean "limits"?); known here: instance, interfaces, xdpMode, listen, metrics, stateDirectory, pinDirectory, objectDirectory, limits, clusterSecretFile, reconcileInterval, healthChecks, metering, log',
     ],
   ],
   [

@@ -296,11 +296,3 @@ export const desired: fc.Arbitrary<Desired> = fc
       })),
     })),
   );
-
-/** What a document says of a state: nothing of the addresses that were given from pools. */
-export function unassigned(state: Desired): Desired {
-  const loadBalancers = state.loadBalancers.map((balancer) =>
-    balancer.addressRequest === null ? balancer : { ...balancer, addresses: [] },
-  );
-  return { ...state, loadBalancers };
-}

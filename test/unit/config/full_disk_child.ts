@@ -9,6 +9,7 @@ const saved = (version: number) => ({
   desired: { loadBalancers: [], backendGroups: [], accessLists: [], addressPools: [] },
   version,
   appliedAtMs: 1,
+  released: [],
 });
 
 await store.save(saved(1));

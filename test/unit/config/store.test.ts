@@ -9,7 +9,12 @@ import { openStore } from '../../../src/config/store.js';
 import { nodeFiles, type StoreFiles } from '../../../src/config/store_files.js';
 
 const nothing: Desired = { loadBalancers: [], backendGroups: [], accessLists: [], addressPools: [] };
-const saved = (version: number, desired: Desired = nothing) => ({ desired, version, appliedAtMs: 1_700_000_000_000 });
+const saved = (version: number, desired: Desired = nothing) => ({
+  desired,
+  version,
+  appliedAtMs: 1_700_000_000_000,
+  released: [],
+});
 const some: Desired = {
   loadBalancers: [],
   accessLists: [],
@@ -34,7 +39,7 @@ test('what was saved is loaded; the state before it is kept beside it', async (t
   await store.save(saved(2, some));
   t.deepEqual(await store.load(), { saved: saved(2, some), source: 'current', damaged: [] });
   t.deepEqual(readdirSync(path.dirname(file)), ['desired.json', 'desired.json.previous']);
-  t.like(JSON.parse(readFileSync(`${file}.previous`, 'utf8')), { format: 1, version: 1 });
+  t.like(JSON.parse(readFileSync(`${file}.previous`, 'utf8')), { format: 2, version: 1 });
   t.is(statSync(file).mode & 0o777, 0o600);
 });
 
@@ -49,7 +54,7 @@ const damages: readonly (readonly [name: string, damage: (text: string) => strin
   ['truncated', (text) => text.slice(0, 100), /no whole JSON: truncated or overwritten/],
   ['empty', () => '', /it is empty/],
   ['changed by hand', (text) => text.replace('"version":2', '"version":3'), /checksum does not match/],
-  ['of a later format', (text) => text.replace('"format":1', '"format":2'), /format 2, this version reads 1/],
+  ['of a later format', (text) => text.replace('"format":2', '"format":3'), /format 3, this version reads 1 and 2/],
   ['another kind of file', () => '[1, 2]', /no JSON object/],
 ];
 

@@ -99,8 +99,37 @@ test('promtool finds nothing wrong with a whole scrape', async (t) => {
   t.is(run.status, 0);
 });
 
+const reported = [
+  {
+    loadBalancer: 'web',
+    vip: '192.0.2.1',
+    packetsIn: 3n,
+    bytesIn: 180n,
+    packetsOut: 5n,
+    bytesOut: 18_446_744_073_709_551_616n,
+  },
+  { loadBalancer: 'web', vip: '2001:db8::1', packetsIn: 0n, bytesIn: 0n, packetsOut: 0n, bytesOut: 0n },
+];
+
+test('what backends reported is there by LoadBalancer, VIP and direction, and nothing of what was never reported', async (t) => {
+  const lines = (await exposition()).split('\n').filter((line) => line.includes('backend_reported'));
+  t.deepEqual(lines, [
+    '# HELP spillway_backend_reported_packets_total Packets of a VIP that its backends counted and reported to this node.',
+    '# TYPE spillway_backend_reported_packets_total counter',
+    'spillway_backend_reported_packets_total{load_balancer="web",vip="192.0.2.1",direction="in"} 3',
+    'spillway_backend_reported_packets_total{load_balancer="web",vip="192.0.2.1",direction="out"} 5',
+    '# HELP spillway_backend_reported_bytes_total Bytes of a VIP that its backends counted and reported to this node.',
+    '# TYPE spillway_backend_reported_bytes_total counter',
+    'spillway_backend_reported_bytes_total{load_balancer="web",vip="192.0.2.1",direction="in"} 180',
+    'spillway_backend_reported_bytes_total{load_balancer="web",vip="192.0.2.1",direction="out"} 18446744073709551616',
+  ]);
+});
+
 async function exposition(): Promise<string> {
-  const metrics = createMetrics({ status: () => status([listener('https', [backend('a')]), listener('none', [])]) });
+  const metrics = createMetrics({
+    status: () => status([listener('https', [backend('a')]), listener('none', [])]),
+    reported: () => reported,
+  });
   metrics.onGrpcCall({ service: 'ConfigService', method: 'Apply', code: 'OK', durationMs: 3 });
   metrics.onApply({ result: 'changed', durationMs: 12 });
   metrics.onReconcile({ result: 'clean', durationMs: 1 });
