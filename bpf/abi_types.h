@@ -57,6 +57,8 @@ enum session_state {
 	SESSION_ESTABLISHED = 2,
 	SESSION_CLOSING = 3, /* FIN or RST seen */
 	SESSION_SOURCE = 4,  /* no flow: where a client's next connection goes (source persistence) */
+	/* The same, of a client that has not had a session established yet: & 3 it is young, lives and goes as such. */
+	SESSION_SOURCE_YOUNG = 5,
 };
 
 /* One VIP address, protocol and port: a cache line. */
@@ -65,7 +67,7 @@ struct service {
 	__u16 flags;		/* enum service_flags */
 	__u16 timeout_ticks[4]; /* by session_state & 3: [0] is source persistence, 0 = off */
 	__u8 schedule;		/* enum schedule */
-	__u8 quic;		/* SCHEDULE_QUIC: number of its configurations */
+	__u8 quic;		/* SCHEDULE_QUIC: index into quic_routings; 0: none */
 	__u16 max_segment;	/* SYNs that offer a larger MSS are rewritten; 0 = left alone */
 	__u64 identity;		/* digest of its name: the agent finds its ids again by it */
 	__u32 access_list;	/* 0: none */
@@ -84,8 +86,9 @@ struct pool {
 	__u32 previous_table; /* the one before the last swap: read until handover_until */
 	__u32 handover_until; /* 32-bit tick; SYNs whose choice changed are recorded until then */
 	__u32 slots;	      /* of the table in use: MAGLEV_SLOTS, or fewer where slots are taken in turn */
+	__u32 previous_slots; /* of the one before */
 	__u16 flags;	      /* enum pool_flags */
-	__u16 pad[3];
+	__u16 pad;
 	__u64 recipe; /* digest of members and weights that filled `table` */
 	__u64 identity;
 };
@@ -93,9 +96,22 @@ struct pool {
 #define MAGLEV_SLOTS 65537
 #define MAGLEV_NONE  0 /* backend id 0 is never given out */
 
+/* A pool of fewer slots has them over and over again, so that a row half written names no empty one. */
 struct maglev_table {
 	__u16 slots[MAGLEV_SLOTS];
 	__u16 pad[3];
+};
+
+/* Whose turn it is in a pool: every core writes here, so it is alone on its cache line. */
+struct turn {
+	__u64 next;
+	__u64 pad[7];
+};
+
+/* Sessions of a backend of SCHEDULE_LEAST: known + made. */
+struct load {
+	__s64 known; /* the agent's: what its sweep counted, less what `made` was when that began */
+	__s64 made;  /* the data path's: sessions begun since the map was made, less those that ended */
 };
 
 enum backend_flags {
@@ -128,7 +144,46 @@ struct backend {
 	struct address source; /* of the outer header */
 	__u32 mtu;	       /* of the way to the backend, bytes of IP packet */
 	__u16 outer_bytes;     /* of the outer headers; 0: none */
-	__u16 weight;	       /* 0 to 100 */
+	__u16 weight;	       /* in force: WEIGHT_SCALE times what was configured, less during slow start */
+};
+
+#define WEIGHT_SCALE 20
+
+/* ---- QUIC connection ids (draft-ietf-quic-load-balancers-21) --------------- */
+
+#define QUIC_CONFIGS	  8 /* by the three first bits of a connection id; the last is never one */
+#define QUIC_SERVER_BYTES 15
+#define AES_ROUND_WORDS	  44
+
+struct quic_config {
+	__u8 server_id_bytes; /* 0: there is no such configuration */
+	__u8 nonce_bytes;
+	__u8 encrypted; /* AES-128, single pass: both together are 16 bytes */
+	__u8 pad;
+	__u32 round_keys[AES_ROUND_WORDS]; /* of the equivalent inverse cipher (FIPS 197, 5.3.5), last round first */
+};
+
+/* The configurations of a listener. */
+struct quic_routing {
+	__u64 recipe; /* digest of what it was made from; 0: free */
+	struct quic_config configs[QUIC_CONFIGS];
+};
+
+struct quic_server_key {
+	__u16 pool;
+	__u8 id_bytes;
+	__u8 id[QUIC_SERVER_BYTES];
+	__u8 pad[2];
+};
+
+struct quic_server {
+	__u32 backend;
+};
+
+/* Decryption of AES, by table: written once, the same for every key. */
+struct aes_tables {
+	__u32 rounds[4 * 256]; /* InvSubBytes and InvMixColumns of a byte in each place of a column */
+	__u8 inverse_sbox[256];
 };
 
 /* ---- sessions ------------------------------------------------------------ */

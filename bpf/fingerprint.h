@@ -53,15 +53,20 @@ static __always_inline __u64 flow_fingerprint(const struct packet *packet, const
 	return fingerprint4(s[3], d[3], packet->ports, packet->protocol, settings);
 }
 
-/* Scheduler SCH: the client's address alone. */
-static __always_inline __u64 source_fingerprint(const struct packet *packet, const struct settings *settings)
+static __always_inline __u64 nh_source(const struct packet *packet, const struct settings *settings)
 {
 	const __be32 *s = packet->source.words;
 	const __u32 *key = settings->key;
 
 	if (packet->v6)
-		return mix(nh(s[0], s[1], key + 2) + nh(s[2], s[3], key + 4), settings);
-	return mix(nh(s[3], 0, key + 2), settings);
+		return nh(s[0], s[1], key + 2) + nh(s[2], s[3], key + 4);
+	return nh(s[3], 0, key + 2);
+}
+
+/* Scheduler SCH: the client's address alone. */
+static __always_inline __u64 source_fingerprint(const struct packet *packet, const struct settings *settings)
+{
+	return mix(nh_source(packet, settings), settings);
 }
 
 #endif

@@ -36,9 +36,13 @@ const volatile struct lb_config config = {.buckets = 2};
 
 ARRAY_MAP(settings_v2, struct settings, 1);
 ARRAY_MAP(vip_filter_v2, struct vip_filter, 1);
-ARRAY_MAP(services_v2, struct service, 1);	   /* set at load */
-ARRAY_MAP(pools_v2, struct pool, 1);		   /* set at load */
-ARRAY_MAP(maglev_v2, struct maglev_table, 1);	   /* set at load */
+ARRAY_MAP(services_v2, struct service, 1);    /* set at load */
+ARRAY_MAP(pools_v2, struct pool, 1);	      /* set at load */
+ARRAY_MAP(maglev_v2, struct maglev_table, 1); /* set at load */
+ARRAY_MAP(turns_v2, struct turn, 1);	      /* set at load: as pools */
+ARRAY_MAP(loads_v2, struct load, 1);	      /* set at load: as backends */
+ARRAY_MAP(quic_routings_v2, struct quic_routing, 256);
+ARRAY_MAP(aes_v2, struct aes_tables, 1);
 ARRAY_MAP(sessions_v2, struct session_bucket, 2);  /* set at load */
 ARRAY_MAP(details_v2, struct session_detail, 8);   /* set at load: buckets * 4 */
 CPU_ARRAY_MAP(svc_counters_v2, struct traffic, 1); /* set at load: as services */
@@ -51,6 +55,15 @@ struct {
 	__type(key, struct vip_key);
 	__type(value, struct vip_value);
 } vips_v2 SEC(".maps");
+
+/* Which backend a server id names. Memory for what is in it alone. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1); /* set at load: as backends */
+	__type(key, struct quic_server_key);
+	__type(value, struct quic_server);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+} quic_servers_v2 SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);

@@ -3,8 +3,8 @@
 #ifndef SPILLWAY_ROUTE_H
 #define SPILLWAY_ROUTE_H
 
-#include "select.h"
-#include "session_insert.h"
+#include "turn.h"
+#include "persistence.h"
 
 static __always_inline int record(struct work *work, __u64 value)
 {
@@ -33,14 +33,52 @@ static __always_inline bool wants_session(const struct work *work)
 	return !(work->packet.tcp_flags & (TCP_FIN | TCP_RST));
 }
 
+/* Makes the session that remembers the choice, or makes the one that is over it: fills tracked and fresh. */
+static __always_inline void keep_choice(struct work *work, const struct session_hit *hit)
+{
+	const struct packet *packet = &work->packet;
+	__u32 state = SESSION_YOUNG;
+	__u64 value;
+
+	if (hit->slot) {
+		if (packet->tcp_flags & (TCP_FIN | TCP_RST))
+			state = SESSION_CLOSING;
+		value = session_value(work->backend_id, work->service_id, packet->tick, state);
+		work->tracked = __sync_val_compare_and_swap(&hit->slot->value, hit->value, value) == hit->value;
+		work->fresh = work->tracked;
+		count_table(TABLE_RESELECTED, 1);
+	} else if (wants_session(work)) {
+		value = session_value(work->backend_id, work->service_id, packet->tick, state);
+		work->fresh = work->tracked = record(work, value);
+	}
+}
+
+/* Of a TCP packet in the middle of a connection only the hash can tell where it went before. */
+static __always_inline bool begins_flow(const struct packet *packet)
+{
+	return packet->protocol != IPPROTO_TCP || packet->tcp_flags & TCP_SYN;
+}
+
+static __always_inline int select_backend(struct work *work, const struct settings *settings,
+					  const struct service *service)
+{
+	struct pool *pool = bpf_map_lookup_elem(&pools_v2, &work->pool_id);
+
+	if (!pool || !(pool->flags & POOL_IN_USE))
+		return DROP_INTERNAL;
+	if (is_unhashed(service))
+		return select_unhashed(work, !begins_flow(&work->packet));
+	if (service->schedule == SCHEDULE_SOURCE)
+		return select_hashed(work, pool, source_fingerprint(&work->packet, settings));
+	return select_hashed(work, pool, work->packet.tag);
+}
+
 /* A new flow, or one whose session is over or has lost its backend (hit->slot is then its slot). */
 static __always_inline int choose(struct work *work, const struct settings *settings, const struct session_hit *hit)
 {
-	const struct packet *packet = &work->packet;
-	int reason, id = service_of(packet);
+	int reason = VERDICT_NONE, id = service_of(&work->packet);
 	struct service *service;
 	__u32 service_id = id;
-	__u64 value;
 
 	if (id <= NO_LISTENER)
 		return id == NO_VIP ? PASS_NOT_VIP : DROP_NO_LISTENER;
@@ -50,22 +88,38 @@ static __always_inline int choose(struct work *work, const struct settings *sett
 		return DROP_INTERNAL;
 	if (service->flags & SERVICE_STOPPED)
 		return DROP_STOPPED;
-	reason = select_backend(work, settings, service);
+	work->pool_id = service->pool;
+	work->record_syn = is_unhashed(service) || is_persistent(service);
+	work->backend_id = is_persistent(service) ? persistent_backend(work) : MAGLEV_NONE;
+	work->remembered = work->backend_id != MAGLEV_NONE;
+	if (!work->remembered)
+		reason = select_backend(work, settings, service);
 	if (reason != VERDICT_NONE)
 		return reason;
-
-	value = session_value(work->backend_id, service_id, packet->tick, SESSION_YOUNG);
-	if (hit->slot) {
-		__u32 state = packet->tcp_flags & (TCP_FIN | TCP_RST) ? SESSION_CLOSING : SESSION_YOUNG;
-
-		value = session_value(work->backend_id, service_id, packet->tick, state);
-		work->tracked = __sync_val_compare_and_swap(&hit->slot->value, hit->value, value) == hit->value;
-		work->fresh = work->tracked;
-		count_table(TABLE_RESELECTED, 1);
-	} else if (wants_session(work)) {
-		work->fresh = work->tracked = record(work, value);
+	keep_choice(work, hit);
+	if (is_unhashed(service)) {
+		if (!work->tracked && !work->remembered && begins_flow(&work->packet))
+			reason = select_unhashed(work, true);
+		else if (work->tracked && service->schedule == SCHEDULE_LEAST)
+			count_load(work->backend_id, 1);
 	}
-	return VERDICT_NONE;
+	if (is_persistent(service) && wants_session(work))
+		remember_source(work);
+	return reason;
+}
+
+/* What depends on a session that has just been written again: where its client goes, and how loaded its backend is. */
+static __always_inline void after_touch(struct work *work, __u32 before)
+{
+	struct service *service = bpf_map_lookup_elem(&services_v2, &work->service_id);
+	__u32 after = state_after(before, &work->packet);
+
+	if (!service)
+		return;
+	if (after == SESSION_CLOSING && before != SESSION_CLOSING && service->schedule == SCHEDULE_LEAST)
+		count_load(work->backend_id, -1);
+	if (after == SESSION_ESTABLISHED && is_persistent(service))
+		confirm_source(work, before != SESSION_ESTABLISHED);
 }
 
 /* Does the session found still say where this packet goes? */
@@ -88,7 +142,8 @@ static __always_inline int route(struct work *work, const struct settings *setti
 		work->backend_id = session_backend(hit.value);
 		work->service_id = session_service(hit.value);
 		work->tracked = true;
-		session_touch(&hit, packet);
+		if (session_touch(&hit, packet))
+			after_touch(work, session_state(hit.value));
 		return VERDICT_NONE;
 	}
 	return choose(work, settings, &hit);

@@ -40,9 +40,10 @@ static __always_inline int service_of(const struct packet *packet)
 	return find_service(&key);
 }
 
-static __always_inline __u32 maglev_slot(__u64 tag)
+/* A table of `slots`: which of them a hash names. */
+static __always_inline __u32 table_slot(__u64 hash, __u32 slots)
 {
-	__u32 slot = ((tag >> 32) * MAGLEV_SLOTS) >> 32;
+	__u32 slot = ((hash >> 32) * slots) >> 32;
 
 	/* clang would drop the check that the verifier needs. */
 	asm volatile("" : "+r"(slot));
@@ -74,11 +75,11 @@ static __always_inline int select_hashed(struct work *work, const struct pool *p
 {
 	const struct packet *packet = &work->packet;
 	bool tcp = packet->protocol == IPPROTO_TCP, syn = packet->tcp_flags & TCP_SYN;
-	__u32 slot = maglev_slot(hash), before;
+	__u32 before;
 
-	work->backend_id = table_entry(pool->table, slot);
+	work->backend_id = table_entry(pool->table, table_slot(hash, pool->slots));
 	if (tcp && in_handover(pool, packet->tick)) {
-		before = table_entry(pool->previous_table, slot);
+		before = table_entry(pool->previous_table, table_slot(hash, pool->previous_slots));
 		if (before != work->backend_id) {
 			if (syn) {
 				work->record_syn = true;
@@ -91,20 +92,6 @@ static __always_inline int select_hashed(struct work *work, const struct pool *p
 	if (work->backend_id == MAGLEV_NONE)
 		return DROP_NO_BACKEND;
 	return backend_up(work->backend_id) ? VERDICT_NONE : DROP_BACKEND_DOWN;
-}
-
-/* A backend for a flow that has no session, by the listener's scheduler. Fills backend_id and record_syn. */
-static __always_inline int select_backend(struct work *work, const struct settings *settings,
-					  const struct service *service)
-{
-	__u32 pool_id = service->pool;
-	struct pool *pool = bpf_map_lookup_elem(&pools_v2, &pool_id);
-
-	if (!pool || !(pool->flags & POOL_IN_USE))
-		return DROP_INTERNAL;
-	if (service->schedule == SCHEDULE_SOURCE)
-		return select_hashed(work, pool, source_fingerprint(&work->packet, settings));
-	return select_hashed(work, pool, work->packet.tag);
 }
 
 #endif

@@ -117,16 +117,16 @@ static __always_inline __u32 state_after(__u32 state, const struct packet *packe
 	return state;
 }
 
-/* Lost races are left: the next packet writes again. */
-static __always_inline void session_touch(const struct session_hit *hit, const struct packet *packet)
+/* Whether it was written. Lost races are left: the next packet writes again. */
+static __always_inline bool session_touch(const struct session_hit *hit, const struct packet *packet)
 {
 	__u32 state = session_state(hit->value), next = state_after(state, packet);
 
 	if (next == state && session_idle(hit->value, packet->tick) < REFRESH_TICKS)
-		return;
-	__sync_val_compare_and_swap(
-		&hit->slot->value, hit->value,
-		session_value(session_backend(hit->value), session_service(hit->value), packet->tick, next));
+		return false;
+	return __sync_val_compare_and_swap(&hit->slot->value, hit->value,
+					   session_value(session_backend(hit->value), session_service(hit->value),
+							 packet->tick, next)) == hit->value;
 }
 
 #endif

@@ -16,16 +16,28 @@ struct insertion {
 	struct session_detail detail;
 };
 
+/* The best of those compared so far (turn.h). */
+struct least {
+	__u32 slot;
+	__u32 backend;
+	__s64 sessions;
+	__s64 weight;
+};
+
 struct work {
 	struct packet packet;
 	__u32 service_id;
+	__u32 pool_id;
 	__u32 backend_id;
-	__u32 reason;	 /* while a capture runs: why the packet ended, or CAPTURE_FORWARDED */
-	bool fresh;	 /* a session was made */
-	bool tracked;	 /* there is one */
-	bool record_syn; /* the SYN, too, needs one */
-	bool pad[1];
+	__u32 reason;	  /* while a capture runs: why the packet ended, or CAPTURE_FORWARDED */
+	__u64 source_tag; /* of the client's entry (persistence.h) */
+	bool fresh;	  /* a session was made */
+	bool tracked;	  /* there is one */
+	bool record_syn;  /* the SYN, too, needs one */
+	bool remembered;  /* the client's entry chose */
+	bool pad[4];
 	struct insertion insertion;
+	struct least least;
 
 	__u32 sampled_tick[REASON_COUNT];
 	__u32 room_failures; /* searches for room that failed in a row */

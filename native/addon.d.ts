@@ -151,7 +151,7 @@ export interface SweepOptions {
   readonly sessions: ArrayBuffer;
   /** Now, in ticks (24 bits). */
   readonly nowTick: number;
-  /** Idle ticks allowed by [service * 4 + state]; 0 = service is gone, its sessions are cleared. */
+  /** Idle ticks allowed by [service * 4 + (state & 3)]; 0 = the service is gone (or its persistence), all is cleared. */
   readonly timeouts: Uint16Array;
   /** Clear what is expired; otherwise only count. */
   readonly expire: boolean;
@@ -166,6 +166,11 @@ export interface SweepResult {
   /** By service id, live sessions (young, established, closing). 65536 entries. */
   readonly byService: Uint32Array;
   readonly byBackend: Uint32Array;
+  /** Of these, young and established. */
+  readonly openByBackend: Uint32Array;
+  /** Entries of source persistence, confirmed or not. */
+  readonly sourcesByService: Uint32Array;
+  readonly sourcesByBackend: Uint32Array;
   readonly expired: number;
   readonly purged: number;
   /** Index of slots claimed (tag set, value 0): seen in two sweeps running = left by a crash. */

@@ -52,6 +52,9 @@ class SweepWorker : public Napi::AsyncWorker
 		result.Set("byState", Counts(env, result_.by_state, kStates));
 		result.Set("byService", Counts(env, result_.by_service.data(), kIds));
 		result.Set("byBackend", Counts(env, result_.by_backend.data(), kIds));
+		result.Set("openByBackend", Counts(env, result_.open_by_backend.data(), kIds));
+		result.Set("sourcesByService", Counts(env, result_.sources_by_service.data(), kIds));
+		result.Set("sourcesByBackend", Counts(env, result_.sources_by_backend.data(), kIds));
 		result.Set("expired", result_.expired);
 		result.Set("purged", result_.purged);
 		result.Set("unfinished", Counts(env, result_.unfinished.data(), result_.unfinished.size()));

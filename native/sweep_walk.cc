@@ -35,7 +35,7 @@ Verdict Judge(const SweepOrder &order, uint64_t value, uint32_t state)
 		return Verdict::kPurged;
 	if (!order.expire)
 		return Verdict::kKeep;
-	uint32_t index = service * 4 + state;
+	uint32_t index = service * 4 + (state & 3);
 	uint32_t timeout = index < order.timeouts.size() ? order.timeouts[index] : 0;
 	if (timeout == 0)
 		return Verdict::kPurged;
@@ -50,6 +50,30 @@ bool Free(session_slot &slot, uint64_t tag, uint64_t value)
 		return false; /* refreshed or changed: the next sweep decides anew */
 	Exchange(slot.tag, tag);
 	return true;
+}
+
+bool IsFlow(uint32_t state)
+{
+	return state >= SESSION_YOUNG && state <= SESSION_CLOSING;
+}
+
+bool IsSource(uint32_t state)
+{
+	return state == SESSION_SOURCE || state == SESSION_SOURCE_YOUNG;
+}
+
+void Count(uint64_t value, uint32_t state, SweepCount &result)
+{
+	uint32_t backend = value & 0xffff, service = value >> 16 & 0xffff;
+	if (IsSource(state)) {
+		result.sources_by_service[service]++;
+		result.sources_by_backend[backend]++;
+		return;
+	}
+	result.by_service[service]++;
+	result.by_backend[backend]++;
+	if (state != SESSION_CLOSING)
+		result.open_by_backend[backend]++;
 }
 
 } // namespace
@@ -68,14 +92,13 @@ void WalkSessions(void *slots, size_t count, const SweepOrder &order, SweepCount
 			result.unfinished.push_back(static_cast<uint32_t>(index));
 			continue;
 		}
-		if (state <= SESSION_CLOSING) {
+		if (IsFlow(state) || IsSource(state)) {
 			Verdict verdict = Judge(order, value, state);
 			if (verdict != Verdict::kKeep && Free(*slot, tag, value)) {
 				(verdict == Verdict::kExpired ? result.expired : result.purged)++;
 				continue;
 			}
-			result.by_service[value >> 16 & 0xffff]++;
-			result.by_backend[value & 0xffff]++;
+			Count(value, state, result);
 		}
 		result.by_state[state]++;
 	}

@@ -98,7 +98,8 @@ export const poolOffset = {
   previousTable: 4,
   handoverUntil: 8,
   slots: 12,
-  flags: 16,
+  previousSlots: 16,
+  flags: 20,
   recipe: 24,
   identity: 32,
 } as const;
@@ -107,6 +108,7 @@ export interface Pool {
   readonly previousTable: number;
   readonly handoverUntil: number;
   readonly slots: number;
+  readonly previousSlots: number;
   readonly flags: number;
   readonly recipe: bigint;
   readonly identity: bigint;
@@ -117,7 +119,8 @@ export function readPool(view: DataView, at: number): Pool {
     previousTable: view.getUint32(at + 4, true),
     handoverUntil: view.getUint32(at + 8, true),
     slots: view.getUint32(at + 12, true),
-    flags: view.getUint16(at + 16, true),
+    previousSlots: view.getUint32(at + 16, true),
+    flags: view.getUint16(at + 20, true),
     recipe: view.getBigUint64(at + 24, true),
     identity: view.getBigUint64(at + 32, true),
   };
@@ -127,7 +130,8 @@ export function writePool(view: DataView, at: number, value: Pool): void {
   view.setUint32(at + 4, value.previousTable, true);
   view.setUint32(at + 8, value.handoverUntil, true);
   view.setUint32(at + 12, value.slots, true);
-  view.setUint16(at + 16, value.flags, true);
+  view.setUint32(at + 16, value.previousSlots, true);
+  view.setUint16(at + 20, value.flags, true);
   view.setBigUint64(at + 24, value.recipe, true);
   view.setBigUint64(at + 32, value.identity, true);
 }
@@ -136,6 +140,42 @@ export const maglevTableSize = 131080;
 export const maglevTableOffset = {
   slots: 0,
 } as const;
+
+export const turnSize = 64;
+export const turnOffset = {
+  next: 0,
+} as const;
+export interface Turn {
+  readonly next: bigint;
+}
+export function readTurn(view: DataView, at: number): Turn {
+  return {
+    next: view.getBigUint64(at + 0, true),
+  };
+}
+export function writeTurn(view: DataView, at: number, value: Turn): void {
+  view.setBigUint64(at + 0, value.next, true);
+}
+
+export const loadSize = 16;
+export const loadOffset = {
+  known: 0,
+  made: 8,
+} as const;
+export interface Load {
+  readonly known: bigint;
+  readonly made: bigint;
+}
+export function readLoad(view: DataView, at: number): Load {
+  return {
+    known: view.getBigUint64(at + 0, true),
+    made: view.getBigUint64(at + 8, true),
+  };
+}
+export function writeLoad(view: DataView, at: number, value: Load): void {
+  view.setBigUint64(at + 0, value.known, true);
+  view.setBigUint64(at + 8, value.made, true);
+}
 
 export const backendSize = 64;
 export const backendOffset = {
@@ -196,6 +236,86 @@ export function writeBackend(view: DataView, at: number, value: Backend): void {
   view.setUint16(at + 60, value.outerBytes, true);
   view.setUint16(at + 62, value.weight, true);
 }
+
+export const quicConfigSize = 180;
+export const quicConfigOffset = {
+  serverIdBytes: 0,
+  nonceBytes: 1,
+  encrypted: 2,
+  roundKeys: 4,
+} as const;
+export interface QuicConfig {
+  readonly serverIdBytes: number;
+  readonly nonceBytes: number;
+  readonly encrypted: number;
+  readonly roundKeys: readonly number[];
+}
+export function readQuicConfig(view: DataView, at: number): QuicConfig {
+  return {
+    serverIdBytes: view.getUint8(at + 0),
+    nonceBytes: view.getUint8(at + 1),
+    encrypted: view.getUint8(at + 2),
+    roundKeys: Array.from({ length: 44 }, (_, i) => view.getUint32(at + 4 + i * 4, true)),
+  };
+}
+export function writeQuicConfig(view: DataView, at: number, value: QuicConfig): void {
+  view.setUint8(at + 0, value.serverIdBytes);
+  view.setUint8(at + 1, value.nonceBytes);
+  view.setUint8(at + 2, value.encrypted);
+  value.roundKeys.forEach((item, i) => { view.setUint32(at + 4 + i * 4, item, true); });
+}
+
+export const quicRoutingSize = 1448;
+export const quicRoutingOffset = {
+  recipe: 0,
+  configs: 8,
+} as const;
+
+export const quicServerKeySize = 20;
+export const quicServerKeyOffset = {
+  pool: 0,
+  idBytes: 2,
+  id: 3,
+} as const;
+export interface QuicServerKey {
+  readonly pool: number;
+  readonly idBytes: number;
+  readonly id: Uint8Array;
+}
+export function readQuicServerKey(view: DataView, at: number): QuicServerKey {
+  return {
+    pool: view.getUint16(at + 0, true),
+    idBytes: view.getUint8(at + 2),
+    id: new Uint8Array(view.buffer, view.byteOffset + at + 3, 15).slice(),
+  };
+}
+export function writeQuicServerKey(view: DataView, at: number, value: QuicServerKey): void {
+  view.setUint16(at + 0, value.pool, true);
+  view.setUint8(at + 2, value.idBytes);
+  new Uint8Array(view.buffer, view.byteOffset + at + 3, 15).set(value.id);
+}
+
+export const quicServerSize = 4;
+export const quicServerOffset = {
+  backend: 0,
+} as const;
+export interface QuicServer {
+  readonly backend: number;
+}
+export function readQuicServer(view: DataView, at: number): QuicServer {
+  return {
+    backend: view.getUint32(at + 0, true),
+  };
+}
+export function writeQuicServer(view: DataView, at: number, value: QuicServer): void {
+  view.setUint32(at + 0, value.backend, true);
+}
+
+export const aesTablesSize = 4352;
+export const aesTablesOffset = {
+  rounds: 0,
+  inverseSbox: 4096,
+} as const;
 
 export const sessionSlotSize = 16;
 export const sessionSlotOffset = {
@@ -467,6 +587,7 @@ export const SessionState = {
   SESSION_ESTABLISHED: 2,
   SESSION_CLOSING: 3,
   SESSION_SOURCE: 4,
+  SESSION_SOURCE_YOUNG: 5,
 } as const;
 
 export const Schedule = {

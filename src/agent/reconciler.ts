@@ -99,7 +99,7 @@ export class Reconciler {
   #isSuspect(pool: number): boolean {
     const { controller, node } = this.#options;
     const row = controller.applied.pools.get(pool);
-    return row?.placed ? !node.control.tableMatches(row.placed.table, row.members) : false;
+    return row?.placed ? !node.control.tableMatches(row.placed.table, row) : false;
   }
 
   #finish(result: ReconcileRun['result'], startedMs: number, repairs: number, lastError: string): void {

@@ -1,4 +1,3 @@
-import { SessionState } from '../abi/abi.generated.js';
 import { Mutex } from '../base/mutex.js';
 import type { IdLedger } from '../compile/ids.js';
 import type { Tables } from '../compile/tables.js';
@@ -66,11 +65,13 @@ export class Sweeper {
     const { table, controller } = this.#options;
     const retiredBefore = [...controller.retiring.backends];
     const clearedBefore = [...controller.retiring.services];
+    const settleLoads = this.#options.control.loads.count(this.#byLoad());
     const result = await table.sweep({
       timeouts: this.#timeouts(),
       purgeBackends: purge.backends ?? null,
       purgeServices: purge.services ?? null,
     });
+    settleLoads(result.openByBackend);
     this.counts = { atMs: this.#options.now(), ...result };
     this.#options.onCounts(this.counts);
     this.#clearUnfinished(result);
@@ -79,20 +80,20 @@ export class Sweeper {
     return result;
   }
 
-  /** Ticks by [service * 4 + state]; 0 clears. Before the first configuration nothing is known: nothing expires. */
+  /** Backends whose listeners send to the least loaded. */
+  #byLoad(): number[] {
+    const pools = this.#options.controller.compiled?.pools ?? [];
+    return pools.flatMap(({ row, backends }) => (row.order === 'members' ? backends.map(({ id }) => id) : []));
+  }
+
+  /** Ticks by [service * 4 + (state & 3)]; 0 clears. Before the first configuration nothing is known: nothing expires. */
   #timeouts(): Uint16Array {
     const timeouts = new Uint16Array(65536 * 4);
     const { compiled, incoming, applied } = this.#options.controller;
     const services = compiled ? compiled.tables.services : applied.services;
     for (const [id, { timeoutTicks }] of [...services, ...(incoming?.tables.services ?? [])]) {
       if (compiled?.stoppedServices.has(id)) continue;
-      for (const state of [
-        SessionState.SESSION_YOUNG,
-        SessionState.SESSION_ESTABLISHED,
-        SessionState.SESSION_CLOSING,
-      ]) {
-        timeouts[id * 4 + state] = timeoutTicks[state]!;
-      }
+      timeouts.set(timeoutTicks, id * 4);
     }
     return timeouts;
   }
@@ -100,9 +101,9 @@ export class Sweeper {
   /** At start: numbers of listeners that are gone, but that sessions still name, wait until the sweep has cleared these. */
   async reserveNamed(rows: Tables['services']): Promise<void> {
     const { table, ids, controller } = this.#options;
-    const { byService } = await table.sweep({ timeouts: new Uint16Array(65536 * 4).fill(0xffff) });
-    byService.forEach((sessions, id) => {
-      if (sessions === 0 || rows.has(id)) return;
+    const found = await table.sweep({ timeouts: new Uint16Array(65536 * 4).fill(0xffff) });
+    found.byService.forEach((sessions, id) => {
+      if (sessions + found.sourcesByService[id]! === 0 || rows.has(id)) return;
       ids.services.reserve(id);
       controller.retiring.services.add(id);
     });
@@ -121,7 +122,11 @@ export class Sweeper {
   async #release(result: SweepResult, retired: readonly number[], cleared: readonly number[]): Promise<void> {
     const { ids, control, controller, counters, renewServices } = this.#options;
     const { retiring } = controller;
-    const freeBackends = new Set(retired.filter((id) => result.byBackend[id] === 0 && retiring.backends.has(id)));
+    const { byBackend, byService, sourcesByBackend, sourcesByService } = result;
+    const named = (counts: readonly Uint32Array[], id: number): boolean => counts.some((count) => count[id]! > 0);
+    const freeBackends = new Set(
+      retired.filter((id) => !named([byBackend, sourcesByBackend], id) && retiring.backends.has(id)),
+    );
     // Given out anew, the number would draw the handshakes of another group's clients.
     if (freeBackends.size > 0) for (const id of control.namedInHandovers(freeBackends)) freeBackends.delete(id);
     for (const id of freeBackends) {
@@ -130,7 +135,7 @@ export class Sweeper {
       retiring.backends.delete(id);
     }
     if (freeBackends.size > 0) ids.backends.retain((_, id) => !freeBackends.has(id));
-    const freeServices = cleared.filter((id) => result.byService[id] === 0 && retiring.services.has(id));
+    const freeServices = cleared.filter((id) => !named([byService, sourcesByService], id) && retiring.services.has(id));
     if (freeServices.length > 0) {
       await renewServices(freeServices, () => {
         for (const id of freeServices) counters.resetService(id);

@@ -51,7 +51,7 @@ export function compile(
   const pools = new Map<string, CompiledPool>();
   for (const spec of specs) {
     const old = before.get(spec.key);
-    const same = old && sameSpec(specOf(old), spec) && !touched(old, options.previous!.dirty);
+    const same = old && sameSpec(specOf(old), spec) && !touched(old, options.previous!.dirty) && !isDue(old, observed);
     pools.set(spec.key, same ? old : compilePool(spec, observed, ids));
   }
   const services = new Map<number, CompiledService>();
@@ -105,6 +105,10 @@ function touched(pool: CompiledPool, dirty: Dirty): boolean {
   );
 }
 
+function isDue({ nextChangeMs }: CompiledPool, { nowMs = 0 }: Observed): boolean {
+  return nextChangeMs !== null && nowMs >= nextChangeMs;
+}
+
 function serviceIdentity({ protocol, port }: Listener, vip: Ip): bigint {
   return rememberedIdentity('service', `${protocolNumber[protocol]}\0${vip}\0${port}`);
 }
@@ -121,6 +125,7 @@ const scheduleOf = {
 function serviceRow({ listener, loadBalancer, pool, vip }: CompiledService, tickMs: number): Service {
   const ticks = (ms: number): number => Math.max(1, Math.min(0xffff, Math.round(ms / tickMs)));
   const timeoutTicks = [0, 0, 0, 0];
+  timeoutTicks[SessionState.SESSION_SOURCE & 3] = listener.sourcePersistenceMs && ticks(listener.sourcePersistenceMs);
   timeoutTicks[SessionState.SESSION_YOUNG] = ticks(Math.min(YOUNG_MS, listener.sessionTimeoutMs));
   timeoutTicks[SessionState.SESSION_ESTABLISHED] = ticks(listener.sessionTimeoutMs);
   timeoutTicks[SessionState.SESSION_CLOSING] = ticks(Math.min(CLOSING_MS, listener.sessionTimeoutMs));

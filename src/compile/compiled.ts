@@ -11,6 +11,10 @@ export interface Observed {
   /** By CheckTarget.key; absent = unknown. */
   readonly health: ReadonlyMap<string, HealthState>;
   readonly nextHops: ReadonlyMap<Ip, NextHop>;
+  /** When a backend was last seen to become healthy after it was unhealthy, by CheckTarget.key; for slow start. */
+  readonly recoveredAtMs?: ReadonlyMap<string, number>;
+  /** On the same clock. */
+  readonly nowMs?: number;
 }
 
 /** What changed in Observed since the last compile: pools that none of it touches are taken over as they are. */
@@ -53,6 +57,8 @@ export interface CompiledPool {
   readonly row: Tables['pools'] extends ReadonlyMap<number, infer Row> ? Row : never;
   readonly failingOpen: boolean;
   readonly healthyCount: number;
+  /** When its weights change next by time alone, on the clock of Observed.nowMs; null: never. */
+  readonly nextChangeMs: number | null;
 }
 
 export interface CompiledBackend {
@@ -64,6 +70,8 @@ export interface CompiledBackend {
   readonly checkKey: string;
   readonly health: HealthState | 'unchecked';
   readonly up: boolean;
+  /** Less than its own during slow start. */
+  readonly effectiveWeight: number;
   /** Why it is not up, for what the health record does not say; empty otherwise. */
   readonly problem: string;
   readonly nextHopMac: string;

@@ -60,14 +60,31 @@ export function flowTag(flow: FlowAddresses, key: FlowKey): bigint {
   return mix(sum, key);
 }
 
+type Source = Pick<FlowAddresses, 'source' | 'v6'>;
+
+function nhSource({ source, v6 }: Source, key: FlowKey): bigint {
+  const [s0, s1, s2, s3] = words(source) as [number, number, number, number];
+  return v6 ? nh(s0, s1, key, 2) + nh(s2, s3, key, 4) : nh(s3, 0, key, 2);
+}
+
 /** Scheduler SCH: over the client's address alone. */
-export function sourceTag(flow: Pick<FlowAddresses, 'source' | 'v6'>, key: FlowKey): bigint {
-  const [s0, s1, s2, s3] = words(flow.source) as [number, number, number, number];
-  return mix(flow.v6 ? nh(s0, s1, key, 2) + nh(s2, s3, key, 4) : nh(s3, 0, key, 2), key);
+export function sourceTag(flow: Source, key: FlowKey): bigint {
+  return mix(nhSource(flow, key), key);
+}
+
+/** Of the entry that keeps a client to its backend (bpf/persistence.h). `service`: its row, which names its pool. */
+export function sourceEntryTag(flow: Source, service: { identity: bigint; pool: number }, key: FlowKey): bigint {
+  const low = (Number(service.identity & 0xffff_ffffn) + service.pool) >>> 0;
+  return mix(nhSource(flow, key) + nh(low, Number(service.identity >> 32n), key, 10), key);
 }
 
 export function maglevSlotOf(tag: bigint): number {
-  return Number(((tag >> 32n) * 65537n) >> 32n);
+  return tableSlotOf(tag, 65537);
+}
+
+/** Of a table of so many slots, the one that a hash names. */
+export function tableSlotOf(hash: bigint, slots: number): number {
+  return Number(((hash >> 32n) * BigInt(slots)) >> 32n);
 }
 
 /** The two candidate buckets of a tag among so many. */

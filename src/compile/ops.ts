@@ -1,5 +1,6 @@
 import type { Backend, Service } from '../abi/abi.generated.js';
 import type { Ip } from '../base/ip.js';
+import type { SlotOrder } from './slots.js';
 import type { PoolMember, VipRow } from './tables.js';
 
 /** One step on the data plane. Effects are data: one interpreter (dataplane/apply.ts) performs them. */
@@ -8,13 +9,22 @@ export type TableOp =
   /** Its sessions select anew; the number stays taken until no session names it. */
   | { readonly op: 'retire-backend'; readonly id: number; readonly row: Backend }
   /** Fills a table that no pool reads. */
-  | { readonly op: 'fill-table'; readonly table: number; readonly members: readonly PoolMember[] }
+  | {
+      readonly op: 'fill-table';
+      readonly table: number;
+      readonly order: SlotOrder;
+      readonly members: readonly PoolMember[];
+    }
   /** One store: from here on the pool reads `table`; the one before serves handshakes under way for a while. */
   | {
       readonly op: 'swap-table';
       readonly pool: number;
       readonly table: number;
+      /** Of `table`, before they come again. */
+      readonly slots: number;
       readonly previousTable: number | null;
+      /** Of `previousTable`. */
+      readonly previousSlots: number;
       readonly recipe: bigint;
       readonly identity: bigint;
     }
@@ -34,7 +44,7 @@ export function describeOp(op: TableOp): string {
     case 'retire-backend':
       return `retire backend ${op.id}`;
     case 'fill-table':
-      return `fill Maglev table ${op.table} with ${op.members.length} backends`;
+      return `fill table ${op.table} with ${op.members.length} backends (${op.order})`;
     case 'swap-table':
       return `swap pool ${op.pool} to table ${op.table}`;
     case 'end-handover':

@@ -3,6 +3,7 @@ import { CapacityError } from '../base/errors.js';
 import type { Ip } from '../base/ip.js';
 import type { TableOp } from './ops.js';
 import { rowsSince } from './pooled.js';
+import { slotCount } from './slots.js';
 import type { PoolRow, Tables, VipRow } from './tables.js';
 
 /**
@@ -82,10 +83,14 @@ function swapTable(pool: number, row: PoolRow, before: PoolRow | undefined, tabl
   if (endHandoverOf !== null) {
     ops.push({ op: 'end-handover', pool: endHandoverOf.pool, table: endHandoverOf.table });
   }
-  ops.push({ op: 'fill-table', table, members: row.members });
-  const sameGroup = before?.placed && before.identity === row.identity;
-  const previousTable = sameGroup ? (tables.handedOver(pool) ?? before.placed.table) : null;
-  ops.push({ op: 'swap-table', pool, table, previousTable, recipe: row.recipe, identity: row.identity });
+  ops.push({ op: 'fill-table', table, order: row.order, members: row.members });
+  const slots = slotCount(row);
+  const placed = before?.identity === row.identity ? before.placed : null;
+  const handedOver = tables.handedOver(pool);
+  const previousTable = placed && (handedOver ?? placed.table);
+  const previousSlots = placed ? (handedOver === null ? placed.slots : placed.previousSlots) : slots;
+  const { recipe, identity } = row;
+  ops.push({ op: 'swap-table', pool, table, slots, previousTable, previousSlots, recipe, identity });
   tables.swapped(pool, { table, previousTable });
   return ops;
 }

@@ -7,9 +7,14 @@ import type { CompiledBackend, CompiledPool, Observed } from './compiled.js';
 import { identityOf, rememberedIdentity } from './identity.js';
 import type { IdLedger } from './ids.js';
 import { sharedAddress, sharedMac } from './shared-bytes.js';
-import type { PoolMember } from './tables.js';
+import type { SlotOrder } from './slots.js';
+import { type Ramp, rampOf, weightScale } from './slow-start.js';
+import type { PoolMember, PoolRow } from './tables.js';
 
-/** One group with one way of judging its backends; listeners with the same of both share it, and its Maglev table. */
+/**
+ * One group with one way of judging its backends and of choosing among them; listeners with the same of all share it,
+ * and its table.
+ */
 export interface PoolSpec {
   readonly key: string;
   readonly group: BackendGroup;
@@ -19,6 +24,11 @@ export interface PoolSpec {
   /** Where probes to the VIP go. */
   readonly vip4: string | null;
   readonly vip6: string | null;
+  readonly order: SlotOrder;
+  /** Scheduler RR: whoever has a weight has the same. */
+  readonly equalWeights: boolean;
+  /** 0: off. */
+  readonly slowStartMs: number;
 }
 
 const PROBE_MARK = 0x5357_0000;
@@ -34,6 +44,7 @@ interface Candidate {
   readonly nextHop: NextHop;
   /** Nothing stands against traffic but perhaps its health. */
   readonly reachable: boolean;
+  readonly ramp: Ramp;
 }
 
 export function compilePool(spec: PoolSpec, observed: Observed, ids: IdLedger): CompiledPool {
@@ -43,15 +54,8 @@ export function compilePool(spec: PoolSpec, observed: Observed, ids: IdLedger): 
   const usable = candidates.filter(({ backend, reachable }) => reachable && backend.weight > 0);
   const healthy = usable.filter(({ health }) => health === 'healthy' || health === 'unchecked');
   const failingOpen = healthy.length === 0 && usable.length > 0 && spec.allUnhealthy === 'FAIL_OPEN';
-  const chosen = failingOpen ? usable : healthy;
-  const members = chosen.map(
-    ({ id: backend, backend: { name, address, weight } }): PoolMember => ({
-      backend,
-      seed: `${name}\0${address}`,
-      weight,
-    }),
-  );
-  const recipe = identityOf('recipe', ...members.map(({ backend, seed, weight }) => `${backend}:${seed}:${weight}`));
+  const members = membersOf(spec, failingOpen ? usable : healthy);
+  const recipe = recipeOf({ order: spec.order, members });
   const backends = candidates.map((candidate) => backendOf(spec, id, candidate, failingOpen));
   const pool: CompiledPool = {
     id,
@@ -60,12 +64,34 @@ export function compilePool(spec: PoolSpec, observed: Observed, ids: IdLedger): 
     backends,
     byId: new Map(backends.map((backend) => [backend.id, backend])),
     checks: candidates.flatMap((candidate) => checkOf(spec, candidate) ?? []),
-    row: { identity, recipe, members, placed: null },
+    row: { identity, recipe, order: spec.order, members, placed: null },
     failingOpen,
+    nextChangeMs: nextChange(candidates),
     healthyCount: candidates.filter(({ health }) => health === 'healthy' || health === 'unchecked').length,
   };
   specs.set(pool, spec);
   return pool;
+}
+
+/** Whole weights, in parts only while one of them is a part. */
+function membersOf({ equalWeights }: PoolSpec, chosen: readonly Candidate[]): PoolMember[] {
+  const ramping = chosen.some(({ ramp }) => ramp.parts < weightScale);
+  return chosen.map(({ id, backend: { name, address, weight }, ramp }) => ({
+    backend: id,
+    seed: `${name}\0${address}`,
+    weight: (equalWeights ? 1 : weight) * (ramping ? ramp.parts : 1),
+  }));
+}
+
+/** Where slots name each member once, weights are the backends' own affair. */
+function recipeOf({ order, members }: Pick<PoolRow, 'order' | 'members'>): bigint {
+  const parts = members.map(({ backend, seed, weight }) => `${backend}:${seed}:${order === 'members' ? '' : weight}`);
+  return identityOf('recipe', order, ...parts);
+}
+
+function nextChange(candidates: readonly Candidate[]): number | null {
+  const changes = candidates.flatMap(({ ramp }) => ramp.nextChangeMs ?? []);
+  return changes.length > 0 ? Math.min(...changes) : null;
 }
 
 const specs = new WeakMap<CompiledPool, PoolSpec>();
@@ -96,6 +122,7 @@ function candidateOf(spec: PoolSpec, backend: Backend, observed: Observed, ids: 
     health: spec.check ? (observed.health.get(checkKey) ?? 'unknown') : 'unchecked',
     nextHop,
     reachable: nextHop.state === 'resolved',
+    ramp: rampOf(checkKey, spec.slowStartMs, observed),
   };
 }
 
@@ -111,13 +138,14 @@ function backendOf(spec: PoolSpec, pool: number, candidate: Candidate, failingOp
     checkKey: candidate.checkKey,
     health,
     up,
+    effectiveWeight: (backend.weight * candidate.ramp.parts) / weightScale,
     problem: nextHop.state === 'unresolved' ? `no next hop: ${nextHop.reason}` : '',
     nextHopMac: nextHop.state === 'resolved' ? nextHop.mac : '',
     row: backendRow(spec, candidate, up),
   };
 }
 
-function backendRow(spec: PoolSpec, { backend, health, identity, nextHop }: Candidate, up: boolean): BackendRow {
+function backendRow(spec: PoolSpec, { backend, health, identity, nextHop, ramp }: Candidate, up: boolean): BackendRow {
   const { mode, outerBytes, protocol } = outerOf(spec.group, backend);
   const tunnel = outerBytes > 0;
   const resolved = nextHop.state === 'resolved';
@@ -136,7 +164,7 @@ function backendRow(spec: PoolSpec, { backend, health, identity, nextHop }: Cand
     egress: 0,
     tunnelPort: spec.group.forwarding === 'GUE' ? spec.group.tunnelPort : 0,
     outerBytes,
-    weight: backend.weight,
+    weight: backend.weight * ramp.parts,
     identity,
     address,
     source,

@@ -1,5 +1,6 @@
 import type { Backend, Pool, Service } from '../abi/abi.generated.js';
 import type { Ip } from '../base/ip.js';
+import type { SlotOrder } from './slots.js';
 
 /** What the kernel's control maps hold, or should hold: rows by id. Rows are immutable; equal references are equal. */
 export interface Tables {
@@ -28,8 +29,10 @@ export interface VipRow {
 
 export interface PoolRow {
   readonly identity: bigint;
-  /** Digest of `members`: equal digest, equal Maglev table. */
+  /** Digest of `order` and `members`: equal digest, equal table. */
   readonly recipe: bigint;
+  /** As `members`. */
+  readonly order: SlotOrder;
   /** Known of what should be; what is in the kernel is known by its recipe alone. */
   readonly members: readonly PoolMember[];
   /** Where it lives; null of what should be: the plan decides. */
@@ -40,7 +43,7 @@ export interface PoolMember {
   readonly backend: number;
   /** What places it in the table; the same on every node. */
   readonly seed: string;
-  /** 1 to 100. */
+  /** Above 0; of the members of a pool only the ratio counts. */
   readonly weight: number;
 }
 

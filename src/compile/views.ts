@@ -3,6 +3,7 @@ import type { BackendGroup, Desired, HealthCheck, Listener, LoadBalancer } from 
 import type { CompiledPool } from './compiled.js';
 import type { PoolSpec } from './pool.js';
 import { PoolKeys } from './pool-keys.js';
+import type { SlotOrder } from './slots.js';
 import type { Tables } from './tables.js';
 
 export interface ListenerOf {
@@ -10,7 +11,7 @@ export interface ListenerOf {
   readonly listener: Listener;
 }
 
-/** Listeners of one group with the same judgement of its backends: they share a pool. */
+/** Listeners of one group with the same judgement of its backends and the same table of them: they share a pool. */
 export interface View {
   readonly spec: Omit<PoolSpec, 'key'>;
   readonly text: string;
@@ -82,18 +83,31 @@ function freshView({ listener, loadBalancer }: ListenerOf, group: BackendGroup):
     allUnhealthy: listener.allUnhealthy,
     vip4: toVip ? (loadBalancer.addresses.find((ip) => familyOf(ip) === 4) ?? null) : null,
     vip6: toVip ? (loadBalancer.addresses.find((ip) => familyOf(ip) === 6) ?? null) : null,
+    order: orderOf[listener.scheduler],
+    equalWeights: listener.scheduler === 'RR',
+    slowStartMs: listener.slowStartMs,
   };
   return { text: textOf(spec), spec };
 }
 
-function textOf({ check, allUnhealthy, vip4, vip6 }: View['spec']): string {
+const orderOf: Readonly<Record<Listener['scheduler'], SlotOrder>> = {
+  TCH: 'maglev',
+  SCH: 'maglev',
+  QCH: 'maglev',
+  WRR: 'turns',
+  RR: 'turns',
+  WLC: 'members',
+};
+
+function textOf({ check, ...rest }: View['spec']): string {
+  const { allUnhealthy, vip4, vip6, order, equalWeights, slowStartMs } = rest;
   const probe = check?.probe;
   const bytes =
     probe?.kind === 'udp'
       ? `${Buffer.from(probe.request).toString('hex')}/${Buffer.from(probe.expectedReply).toString('hex')}`
       : '';
   const plain = check && { ...check, probe: { ...probe, request: 0, expectedReply: 0 } };
-  return JSON.stringify([plain, bytes, allUnhealthy, vip4, vip6]);
+  return JSON.stringify([plain, bytes, allUnhealthy, vip4, vip6, order, equalWeights, slowStartMs]);
 }
 
 const texts = new WeakMap<PoolSpec, string>();

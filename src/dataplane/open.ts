@@ -30,6 +30,8 @@ export interface OpenedMaps {
   readonly differences: readonly string[];
 }
 
+/** Listeners with QUIC configurations of their own, and one: number 0 is none. */
+const QUIC_ROUTINGS = 256;
 /** Pools that change at once each need a table beside the one in use. */
 const SPARE_TABLES = 64;
 /** Two choices of four slots and moving entries hold to 80 % with no live session evicted: see bpf/README.md. */
@@ -49,6 +51,11 @@ export function mapSizes(sizes: Sizes): Record<MapName, number> {
     pools: sizes.pools + 1,
     maglev: sizes.pools + Math.max(SPARE_TABLES, sizes.pools >> 3),
     backends: sizes.backends + 1,
+    turns: sizes.pools + 1,
+    loads: sizes.backends + 1,
+    quic_routings: QUIC_ROUTINGS,
+    quic_servers: sizes.backends,
+    aes: 1,
     sessions: buckets,
     details: buckets * 4,
     svc_counters: sizes.services + 1,

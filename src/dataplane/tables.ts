@@ -1,10 +1,12 @@
 import * as abi from '../abi/abi.generated.js';
 import { bytesToIp, ipToBytes } from '../base/ip.js';
-import { fillMaglev, maglevSlots } from '../compile/maglev.js';
+import { maglevSlots } from '../compile/maglev.js';
 import type { TableOp } from '../compile/ops.js';
+import { fillSlots } from '../compile/slots.js';
 import { type PoolRow, type Tables, type VipRow, vipKeyText } from '../compile/tables.js';
 import { buildVipFilter } from '../compile/vip-filter.js';
 import type { BpfMap } from './addon.js';
+import { Loads } from './loads.js';
 import { FillAhead } from './maglev-fill.js';
 
 /** How long the table before a swap serves handshakes that began with it: a SYN's retransmissions fit in. */
@@ -17,6 +19,7 @@ export interface ControlMaps {
   readonly pools: BpfMap;
   readonly maglev: BpfMap;
   readonly backends: BpfMap;
+  readonly loads: BpfMap;
 }
 
 function keyOf(id: number): Uint8Array {
@@ -97,6 +100,7 @@ export class ControlTables {
   readonly #services: RowMap<abi.Service>;
   readonly #pools: RowMap<abi.Pool>;
   readonly #backends: RowMap<abi.Backend>;
+  readonly loads: Loads;
 
   constructor(
     private readonly maps: ControlMaps,
@@ -106,6 +110,7 @@ export class ControlTables {
     this.#services = new RowMap(maps.services, abi.serviceSize, abi.readService, abi.writeService, inUse);
     this.#pools = new RowMap(maps.pools, abi.poolSize, abi.readPool, abi.writePool, inUse);
     this.#backends = new RowMap(maps.backends, abi.backendSize, abi.readBackend, abi.writeBackend, inUse);
+    this.loads = new Loads(maps.loads);
   }
 
   /** The data path's time, 32 bits. */
@@ -135,7 +140,7 @@ export class ControlTables {
   read(): Tables {
     const pools = new Map<number, PoolRow>();
     for (const [id, placed] of this.#pools.read()) {
-      pools.set(id, { identity: placed.identity, recipe: placed.recipe, members: [], placed });
+      pools.set(id, { identity: placed.identity, recipe: placed.recipe, order: 'maglev', members: [], placed });
     }
     return { vips: this.#readVips(), services: this.#services.read(), pools, backends: this.#backends.read() };
   }
@@ -167,10 +172,8 @@ export class ControlTables {
     return new Uint16Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + maglevSlots * 2));
   }
 
-  tableMatches(table: number, members: PoolRow['members']): boolean {
-    return (
-      Buffer.compare(new Uint8Array(this.readTable(table).buffer), new Uint8Array(fillMaglev(members).buffer)) === 0
-    );
+  tableMatches(table: number, row: Pick<PoolRow, 'order' | 'members'>): boolean {
+    return Buffer.compare(new Uint8Array(this.readTable(table).buffer), new Uint8Array(fillSlots(row).buffer)) === 0;
   }
 
   /** In order; runs of the same step go to the kernel as one batch. `onStep` between batches lets others have a turn. */
@@ -179,7 +182,7 @@ export class ControlTables {
     for (let i = 0; i < ops.length; ) {
       const run = runOf(ops, i);
       const op = run[0]!;
-      if (op.op === 'fill-table') this.maps.maglev.update(keyOf(op.table), await fills.take(i));
+      if (op.op === 'fill-table') this.maps.maglev.update(keyOf(op.table), await fills.take(i, op));
       else this.#perform(run);
       i += run.length;
       await onStep(i);
@@ -203,7 +206,7 @@ export class ControlTables {
         break;
       case 'end-handover': {
         const now = this.#pools.read().get(op.pool);
-        if (now) this.#pools.write([[op.pool, { ...now, previousTable: now.table }]]);
+        if (now) this.#pools.write([[op.pool, { ...now, previousTable: now.table, previousSlots: now.slots }]]);
         break;
       }
       case 'clear-pool':
@@ -229,7 +232,8 @@ export class ControlTables {
     const row = placedPool(op, this.#handoverEnd());
     const before = this.poolRow(op.pool);
     if (before && before.identity === op.identity) {
-      this.#pools.write([[op.pool, { ...before, previousTable: row.previousTable, handoverUntil: row.handoverUntil }]]);
+      const { previousTable, previousSlots, handoverUntil } = row;
+      this.#pools.write([[op.pool, { ...before, previousTable, previousSlots, handoverUntil }]]);
     }
     this.#pools.write([[op.pool, row]]);
   }
@@ -257,6 +261,7 @@ export class ControlTables {
   /** Frees the number of a retired backend: neither a session nor a handover names it any more. */
   freeBackend(id: number): void {
     this.#backends.clear(id);
+    this.loads.reset(id);
   }
 }
 
@@ -265,7 +270,8 @@ export function placedPool(op: Extract<TableOp, { op: 'swap-table' }>, handoverU
     table: op.table,
     previousTable: op.previousTable ?? op.table,
     handoverUntil,
-    slots: maglevSlots,
+    slots: op.slots,
+    previousSlots: op.previousSlots,
     flags: abi.PoolFlags.POOL_IN_USE,
     recipe: op.recipe,
     identity: op.identity,

@@ -26,6 +26,8 @@ const vips = {
   tunnel6: ['192.0.2.12', '2001:db8:10::12'],
 };
 const backendNames = ['l1', 'l2', 'l3', 'a1', 'a2', 'a3', 'b1', 'b2', 'b3'];
+/** Ports of the VIPs `l2` whose listeners have any scheduler, and may keep clients to their backends. */
+const anyScheduler = { tcp: [8081, 8082], udp: [8083] };
 
 const secondMac = '02:00:00:00:00:12';
 
@@ -34,6 +36,8 @@ const targets: Target[] = [
     { address, port: 80, protocol: 'tcp' },
     { address, port: 53, protocol: 'udp' },
     { address, port: 8080, protocol: 'tcp' },
+    ...anyScheduler.tcp.map((port): Target => ({ address, port, protocol: 'tcp' })),
+    ...anyScheduler.udp.map((port): Target => ({ address, port, protocol: 'udp' })),
   ]),
   { address: '192.0.2.11', port: 80, protocol: 'tcp' },
   { address: '192.0.2.11', port: 443, protocol: 'udp' },
@@ -52,12 +56,25 @@ function randomDesired(random: Random, timeouts = [10_000, 60_000, 900_000]): De
     sessionTimeoutMs,
     allUnhealthy: random.pick(['FAIL_OPEN', 'FAIL_CLOSED'] as const),
   };
+  const scheduled = (protocol: 'tcp' | 'udp') =>
+    anyScheduler[protocol].map((port) =>
+      listener({
+        port,
+        protocol,
+        backendGroup: 'l2',
+        ...checked,
+        scheduler: random.pick(['WRR', 'RR', 'WLC', 'TCH', 'SCH']),
+        sourcePersistenceMs: random.pick([0, 2000, 60_000, 3_600_000]),
+      }),
+    );
   const balancers = [
     loadBalancer('l2', vips.l2, [
       listener({ port: 80, backendGroup: 'l2', ...checked, stopped }),
       listener({ port: 53, protocol: 'udp', backendGroup: 'l2', ...checked }),
       listener({ port: 8080, backendGroup: 'l2', scheduler: 'SCH', ...checked }),
       listener({ port: 9, backendGroup: 'l2', stopped: true }),
+      ...scheduled('tcp'),
+      ...scheduled('udp'),
     ]),
     loadBalancer('tunnel4', vips.tunnel4, [
       listener({ port: 80, backendGroup: 'tunnel4', ...checked }),
@@ -112,7 +129,8 @@ async function happen(
   }
   if (kind === 4) {
     const { timeouts } = sweepTimeouts(model);
-    await lb.sessions.sweep({ timeouts });
+    const settle = lb.control.loads.count([...lb.compiled!.backends.keys()]);
+    settle((await lb.sessions.sweep({ timeouts })).openByBackend);
     model.sessions.sweep(model.now);
     return 'the table is swept';
   }

@@ -1,7 +1,7 @@
 /** The load balancer that most of these tests speak of: "web" on two VIPs, with three backends. */
 import type { Ip } from '../../src/base/ip.js';
 import { ipToBytes } from '../../src/base/ip.js';
-import { flowTag } from '../../src/compile/fingerprint.js';
+import { flowTag, sourceEntryTag } from '../../src/compile/fingerprint.js';
 import type { BackendGroup, Desired, Listener } from '../../src/config/desired.js';
 import type { SessionEntry } from '../../src/dataplane/session-table.js';
 import { DataPath, type DataPathOptions, lbMac } from '../support/data_path.js';
@@ -107,6 +107,15 @@ export class Web {
       v6: flow.v6 ?? false,
     };
     return flowTag(addresses, this.lb.key);
+  }
+
+  /** Where the client's next connection to the flow's listener goes. */
+  source(flow: Flow): SessionEntry | null {
+    const client = flow.client ?? 1;
+    const to = flow.to ?? (flow.udp ? 53 : 80);
+    const source = { source: ipToBytes(flow.v6 ? client6Of(client) : clientOf(client)), v6: flow.v6 ?? false };
+    const id = this.lb.serviceId(flow.v6 ? vip6 : vip4, to, flow.udp ? 17 : 6);
+    return this.lb.sessions.find(sourceEntryTag(source, this.lb.compiled!.tables.services.get(id)!, this.lb.key));
   }
 
   session(flow: Flow): SessionEntry | null {

@@ -33,11 +33,13 @@ function verdict(value: SessionValue, order: Order): 'keep' | 'expired' | 'purge
   const has = (bits: Uint8Array | null, id: number) => bits !== null && ((bits[id >> 3]! >> (id & 7)) & 1) === 1;
   if (has(order.purgeBackends, value.backend) || has(order.purgeServices, value.service)) return 'purged';
   if (!order.expire) return 'keep';
-  const timeout = order.timeouts[value.service * 4 + value.state] ?? 0;
+  const timeout = order.timeouts[value.service * 4 + (value.state & 3)] ?? 0;
   if (timeout === 0) return 'purged';
   const idle = (order.nowTick - value.seen) & 0xffffff;
   return idle < 0xff0000 && idle > timeout ? 'expired' : 'keep';
 }
+
+const add = (counts: Map<number, number>, id: number): Map<number, number> => counts.set(id, (counts.get(id) ?? 0) + 1);
 
 export function modelSweep(slots: readonly Slot[], order: Order) {
   const result = {
@@ -45,6 +47,9 @@ export function modelSweep(slots: readonly Slot[], order: Order) {
     byState: Array<number>(16).fill(0),
     byService: new Map<number, number>(),
     byBackend: new Map<number, number>(),
+    openByBackend: new Map<number, number>(),
+    sourcesByService: new Map<number, number>(),
+    sourcesByBackend: new Map<number, number>(),
     expired: 0,
     purged: 0,
     unfinished: [] as number[],
@@ -52,14 +57,16 @@ export function modelSweep(slots: readonly Slot[], order: Order) {
   for (const [index, slot] of slots.entries()) {
     const value = unpackValue(slot.value);
     if (slot.tag !== 0n && value.state === 0) result.unfinished.push(index);
-    const live = slot.tag !== 0n && value.state >= 1 && value.state <= 3;
+    const live = slot.tag !== 0n && value.state >= 1 && value.state <= 5;
     const decided = live ? verdict(value, order) : 'keep';
     if (decided === 'keep') {
       result.after.push(slot);
       if (slot.tag !== 0n) result.byState[value.state]!++;
       if (!live) continue;
-      result.byService.set(value.service, (result.byService.get(value.service) ?? 0) + 1);
-      result.byBackend.set(value.backend, (result.byBackend.get(value.backend) ?? 0) + 1);
+      const flow = value.state <= 3;
+      add(flow ? result.byService : result.sourcesByService, value.service);
+      add(flow ? result.byBackend : result.sourcesByBackend, value.backend);
+      if (value.state < 3) add(result.openByBackend, value.backend);
     } else {
       result.after.push({ tag: 0n, value: 0n });
       result[decided]++;

@@ -70,6 +70,24 @@ test('sessions of a service without timeouts are cleared, whatever their age', a
   t.deepEqual(after, [FREE]);
 });
 
+test('a client kept to its backend lives as long as the listener says, and before it is confirmed as a young session', async (t) => {
+  const timeouts = new Uint16Array(65536 * 4);
+  timeouts[9 * 4] = 500;
+  timeouts[9 * 4 + 1] = 10;
+  const slots = [session(510, 4), session(490, 4), session(995, 5), session(980, 5)];
+  const { result, after } = await sweep(slots, { timeouts });
+  t.deepEqual(after, [slots[0], FREE, slots[2], FREE]);
+  t.deepEqual([result.expired, result.byService[9], result.byBackend[5]], [2, 0, 0]);
+  t.deepEqual([result.sourcesByService[9], result.sourcesByBackend[5]], [2, 2]);
+  timeouts[9 * 4] = 0;
+  t.deepEqual((await sweep(slots, { timeouts })).after[0], FREE, 'persistence was switched off');
+});
+
+test('sessions open are those young and established', async (t) => {
+  const { result } = await sweep([session(990, 1), session(990, 2), session(990, 3), session(990, 4)]);
+  t.deepEqual([result.byBackend[5], result.openByBackend[5]], [3, 2]);
+});
+
 test('the tick wraps around, and a stamp of the near future is not old', async (t) => {
   const { result } = await sweep([session(0xfffff0), session(0xffff00), session(20)], { nowTick: 15 });
   t.is(result.expired, 1);
@@ -143,12 +161,16 @@ test('random tables: the same as a plain model', async (t) => {
       t.deepEqual([...result.byState], model.byState);
       t.deepEqual([...result.unfinished], model.unfinished);
       t.deepEqual([result.expired, result.purged], [model.expired, model.purged]);
-      for (const [id, count] of model.byService) t.is(result.byService[id], count);
-      for (const [id, count] of model.byBackend) t.is(result.byBackend[id], count);
+      const counts = ['byService', 'byBackend', 'openByBackend', 'sourcesByService', 'sourcesByBackend'] as const;
+      for (const name of counts) {
+        t.deepEqual(new Map([...result[name].entries()].filter(([, count]) => count > 0)), sorted(model[name]), name);
+      }
     }),
     { numRuns: 200 },
   );
 });
+
+const sorted = (counts: Map<number, number>): Map<number, number> => new Map([...counts].sort(([a], [b]) => a - b));
 
 function tagged(t: ExecutionContext, slot: Slot, tag: bigint): { cleared: boolean; after: Slot } {
   const buffer = table([session(1), slot, session(2)]);

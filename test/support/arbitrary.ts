@@ -40,7 +40,9 @@ const listenerFields = fc.record({
   backendGroup: fc.constantFrom<string>(...groupNames),
   healthCheck: fc.constantFrom(...checks),
   allUnhealthy: fc.constantFrom<Listener['allUnhealthy']>('FAIL_OPEN', 'FAIL_CLOSED'),
-  scheduler: fc.constantFrom<Listener['scheduler']>('TCH', 'SCH'),
+  scheduler: fc.constantFrom<Listener['scheduler']>('TCH', 'TCH', 'SCH', 'WRR', 'RR', 'WLC'),
+  sourcePersistenceMs: fc.constantFrom(0, 60_000),
+  slowStartMs: fc.constantFrom(0, 0, 10_000),
   sessionTimeoutMs: fc.constantFrom(10_000, 900_000),
   stopped: fc.boolean(),
 });

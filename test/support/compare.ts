@@ -68,6 +68,24 @@ export class Comparison {
     return null;
   }
 
+  #turns(): Differing | null {
+    const turns = new BigUint64Array(this.lb.maps.turns.mmap());
+    return this.#counted('turns of pool', this.model.schedulers.turns, (pool) => turns[(pool * abi.turnSize) / 8]!);
+  }
+
+  #loads(): Differing | null {
+    const words = new BigInt64Array(this.lb.maps.loads.mmap());
+    const made = (id: number): bigint => words[(id * abi.loadSize + abi.loadOffset.made) / 8]!;
+    return this.#counted('sessions made for backend', this.model.schedulers.made, made);
+  }
+
+  #counted(what: string, model: ReadonlyMap<number, number>, count: (id: number) => bigint): Differing | null {
+    for (const [id, expected] of model) {
+      if (count(id) !== BigInt(expected)) return { what: `${what} ${id}`, kernel: count(id), model: expected };
+    }
+    return null;
+  }
+
   /** Each reason and each table event, so far. */
   counts(): Differing | null {
     const words = this.lb.maps.counters.sumRange(0, 1);
@@ -78,6 +96,8 @@ export class Comparison {
 
   traffic(): Differing | null {
     return (
+      this.#turns() ??
+      this.#loads() ??
       trafficOf('service', this.lb.counters.services(this.lb.maps.services.info.maxEntries - 1), this.model.services) ??
       trafficOf('backend', this.lb.counters.backends(this.lb.maps.backends.info.maxEntries - 1), this.model.backends)
     );

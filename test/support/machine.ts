@@ -5,7 +5,8 @@
 import { type Backend, BackendFlags, PoolFlags, type Service } from '../../src/abi/abi.generated.js';
 import { bytesToIp, type Ip } from '../../src/base/ip.js';
 import type { TableOp } from '../../src/compile/ops.js';
-import type { PoolMember, PoolRow, Tables, VipRow } from '../../src/compile/tables.js';
+import { slotCount } from '../../src/compile/slots.js';
+import type { PoolRow, Tables, VipRow } from '../../src/compile/tables.js';
 import { vipKeyText } from '../../src/compile/tables.js';
 
 const HANDOVER_TICKS = 40;
@@ -16,7 +17,7 @@ export class Machine {
   readonly pools = new Map<number, PoolRow>();
   readonly backends = new Map<number, Backend>();
   /** Who is in each Maglev table. */
-  readonly contents = new Map<number, readonly PoolMember[]>();
+  readonly contents = new Map<number, Pick<PoolRow, 'order' | 'members'>>();
   filter: ReadonlySet<Ip> = new Set();
   /** Faults of single steps, which the state after them does not show. */
   readonly faults: string[] = [];
@@ -29,7 +30,7 @@ export class Machine {
 
   /** As ControlTables.read gives them: retired backends and all. */
   tables(): Tables {
-    const pools = [...this.pools].map(([id, row]): [number, PoolRow] => [id, { ...row, members: [] }]);
+    const pools = [...this.pools].map(([id, row]): [number, PoolRow] => [id, { ...row, order: 'maglev', members: [] }]);
     return {
       vips: new Map(this.vips),
       services: new Map(this.services),
@@ -45,7 +46,7 @@ export class Machine {
         this.backends.set(op.id, op.row);
         break;
       case 'fill-table':
-        this.#fill(op.table, op.members);
+        this.#fill(op);
         break;
       case 'swap-table':
         this.#swap(op);
@@ -74,23 +75,26 @@ export class Machine {
     }
   }
 
-  #fill(table: number, members: readonly PoolMember[]): void {
+  #fill({ table, members, order }: Extract<TableOp, { op: 'fill-table' }>): void {
     if (table < 0 || table >= this.tableCount) this.faults.push(`there is no table ${table}`);
     for (const [id, { placed }] of this.pools) {
       if (placed?.table === table || placed?.previousTable === table) {
         this.faults.push(`table ${table} is filled while pool ${id} reads it`);
       }
     }
-    this.contents.set(table, members);
+    this.contents.set(table, { order, members });
   }
 
-  #swap({ pool, table, previousTable, recipe, identity }: Extract<TableOp, { op: 'swap-table' }>): void {
+  #swap({ pool, table, previousTable, ...rest }: Extract<TableOp, { op: 'swap-table' }>): void {
+    const { slots, previousSlots, recipe, identity } = rest;
     const handoverUntil = (this.tick + HANDOVER_TICKS) >>> 0;
     const flags = PoolFlags.POOL_IN_USE;
     const from = previousTable ?? table;
-    const placed = { table, previousTable: from, handoverUntil, slots: 65_537, flags, recipe, identity };
+    const placed = { table, previousTable: from, handoverUntil, slots, previousSlots, flags, recipe, identity };
+    const content = this.contents.get(table) ?? { order: 'maglev', members: [] };
+    if (slots !== slotCount(content)) this.faults.push(`table ${table} has not ${slots} slots`);
     if (previousTable !== null && previousTable === table) this.faults.push(`pool ${pool} hands over to itself`);
-    this.pools.set(pool, { identity, recipe, members: this.contents.get(table) ?? [], placed });
+    this.pools.set(pool, { identity, recipe, ...content, placed });
   }
 
   #endHandover(pool: number): void {
@@ -118,9 +122,9 @@ export class Machine {
     if (!service) return wrong(`no service ${row.service}`);
     const pool = this.pools.get(service.pool);
     if (!pool?.placed) return wrong(`no pool ${service.pool}`);
-    const members = this.contents.get(pool.placed.table);
-    if (!members) return wrong(`table ${pool.placed.table} was never filled`);
-    return members.flatMap(({ backend }) => {
+    const content = this.contents.get(pool.placed.table);
+    if (!content) return wrong(`table ${pool.placed.table} was never filled`);
+    return content.members.flatMap(({ backend }) => {
       const target = this.backends.get(backend);
       if (!target) return wrong(`no backend ${backend}`);
       if (target.flags & BackendFlags.BACKEND_RETIRED) return wrong(`backend ${backend} is retired`);

@@ -16,6 +16,8 @@ export interface Control {
   /** Only those that a pool names. */
   readonly tables: ReadonlyMap<number, Uint16Array>;
   readonly backends: readonly abi.Backend[];
+  /** What the agent knows of each backend's sessions. */
+  readonly loads: readonly bigint[];
 }
 
 /** `address`: 16 bytes. */
@@ -37,6 +39,7 @@ export function readControl(lb: DataPath): Control {
     pools,
     tables: new Map([...named].map((table) => [table, lb.control.readTable(table)])),
     backends: rows(maps.backends, abi.backendSize, abi.readBackend),
+    loads: rows(maps.loads, abi.loadSize, (view, at) => view.getBigInt64(at + abi.loadOffset.known, true)),
   };
 }
 

@@ -2,19 +2,13 @@
  * The whole data path over again on plain objects, one packet at a time: the oracle for bpf/lb.bpf.c. What it knows
  * of the control maps it is told (`control`); sessions and counters are its own.
  */
-import {
-  BackendFlags,
-  PoolFlags,
-  Reason,
-  Schedule,
-  ServiceFlags,
-  SessionState,
-  TableEvent,
-} from '../../../src/abi/abi.generated.js';
+import { Reason, ServiceFlags, SessionState, TableEvent } from '../../../src/abi/abi.generated.js';
 import { type Control, vipText } from './control.js';
-import { flowFingerprint, sourceFingerprint } from './fingerprint.js';
+import { flowFingerprint } from './fingerprint.js';
 import { forwardFrame } from './forward.js';
-import { type Parsed, parseFrame } from './parse.js';
+import { mapped, type Parsed, parseFrame } from './parse.js';
+import { PersistenceModel } from './persistence.js';
+import { SchedulerModel } from './schedulers.js';
 import { idleTicks, type Session, SessionModel } from './session_table.js';
 
 export interface Outcome {
@@ -41,14 +35,14 @@ interface Choice {
 
 /** A session seen within so many ticks is believed without a look at its timeout, and is not written again. */
 const REFRESH_TICKS = 4;
-const MAGLEV_SLOTS = 65_537n;
-const TCP = 6;
 
 export class DataPathModel {
   readonly reasons = Array.from({ length: Reason.REASON_COUNT }, () => 0);
   readonly services = new Map<number, TrafficModel>();
   readonly backends = new Map<number, TrafficModel>();
   readonly sessions: SessionModel;
+  readonly schedulers = new SchedulerModel(this);
+  readonly persistence: PersistenceModel;
 
   constructor(
     bucketCount: number,
@@ -59,6 +53,7 @@ export class DataPathModel {
       bucketCount,
       (service, state) => this.control.services[service]?.timeoutTicks[state] ?? 0,
     );
+    this.persistence = new PersistenceModel(this, this.sessions);
   }
 
   handle(frame: Buffer): Outcome {
@@ -109,14 +104,10 @@ export class DataPathModel {
     return this.control.vips.has(vipText(address, 0, 0)) ? 'no listener' : 'no VIP';
   }
 
-  #isUp(id: number): boolean {
-    return ((this.control.backends[id]?.flags ?? 0) & BackendFlags.BACKEND_UP) !== 0;
-  }
-
   /** Session first, VIP second. */
   #route(packet: Parsed, tag: bigint): Choice | number {
     const session = this.sessions.find(tag);
-    if (session && this.#holds(session, packet) && this.#isUp(session.backend)) {
+    if (session && this.#holds(session, packet) && this.schedulers.isUp(session.backend)) {
       const { backend, service } = session;
       this.#touch(session, packet);
       return { backend, service, fresh: false, tracked: true };
@@ -125,10 +116,26 @@ export class DataPathModel {
     if (service === 'no VIP') return Reason.PASS_NOT_VIP;
     if (service === 'no listener') return Reason.DROP_NO_LISTENER;
     if (this.control.services[service]!.flags & ServiceFlags.SERVICE_STOPPED) return Reason.DROP_STOPPED;
-    const selected = this.#select(packet, service, tag);
+    return this.#choose(packet, service, tag, session);
+  }
+
+  #choose(packet: Parsed, service: number, tag: bigint, session: Session | null): Choice | number {
+    const { schedulers, persistence } = this;
+    const persistent = persistence.isPersistent(service);
+    const remembered = persistent ? persistence.backendOf(packet, service) : null;
+    const selected =
+      remembered === null ? schedulers.select(packet, service, tag) : { backend: remembered, recordSyn: true };
     if (typeof selected === 'number') return selected;
-    const tracked = this.#remember(packet, service, tag, selected, session);
-    return { backend: selected.backend, service, fresh: tracked, tracked };
+    const recordSyn = selected.recordSyn || persistent;
+    const tracked = this.#remember(packet, service, tag, { ...selected, recordSyn }, session);
+    let choice: { backend: number } | number = selected;
+    if (tracked) schedulers.countLoad(service, selected.backend, 1);
+    else if (remembered === null && schedulers.isUnhashed(service)) {
+      choice = schedulers.steady(this.control.services[service]!.pool, tag);
+    }
+    if (typeof choice === 'number') return choice;
+    if (persistent && leavesSession(packet, recordSyn)) persistence.remember(packet, service, choice.backend);
+    return { backend: choice.backend, service, fresh: tracked, tracked };
   }
 
   #holds(session: Session, packet: Parsed): boolean {
@@ -138,34 +145,17 @@ export class DataPathModel {
   }
 
   #touch(session: Session, packet: Parsed): void {
-    const before = session.state;
+    const { state: before, service, backend } = session;
     if (packet.flags.ends) session.state = SessionState.SESSION_CLOSING;
     else if (before === SessionState.SESSION_YOUNG && !packet.flags.syn)
       session.state = SessionState.SESSION_ESTABLISHED;
-    if (session.state !== before || idleTicks(this.now, session.seen) >= REFRESH_TICKS) session.seen = this.now;
-  }
-
-  /** During a handover, what began before the swap (no SYN, no session) still belongs to the table before. */
-  #select(packet: Parsed, serviceId: number, tag: bigint): { backend: number; recordSyn: boolean } | number {
-    const service = this.control.services[serviceId]!;
-    const pool = this.control.pools[service.pool];
-    if (!pool || !(pool.flags & PoolFlags.POOL_IN_USE)) return Reason.DROP_INTERNAL;
-    const bySource = service.schedule === Schedule.SCHEDULE_SOURCE;
-    const hash = bySource ? sourceFingerprint(packet, this.control.key) : tag;
-    const slot = Number(((hash >> 32n) * MAGLEV_SLOTS) >> 32n);
-    const backend = this.control.tables.get(pool.table)![slot]!;
-    let recordSyn = false;
-    if (packet.protocol === TCP && pool.table !== pool.previousTable && this.#isFuture(pool.handoverUntil)) {
-      const before = this.control.tables.get(pool.previousTable)![slot]!;
-      if (before !== backend && !packet.flags.syn && this.#isUp(before)) return { backend: before, recordSyn };
-      recordSyn = before !== backend && packet.flags.syn;
+    const changed = session.state !== before;
+    if (!changed && idleTicks(this.now, session.seen) < REFRESH_TICKS) return;
+    session.seen = this.now;
+    if (changed && session.state === SessionState.SESSION_CLOSING) this.schedulers.countLoad(service, backend, -1);
+    if (session.state === SessionState.SESSION_ESTABLISHED && this.persistence.isPersistent(service)) {
+      this.persistence.confirm(packet, service, { backend, newlyEstablished: changed });
     }
-    if (backend === 0) return Reason.DROP_NO_BACKEND;
-    return this.#isUp(backend) ? { backend, recordSyn } : Reason.DROP_BACKEND_DOWN;
-  }
-
-  #isFuture(tick: number): boolean {
-    return (tick - this.now) >> 0 >= 0;
   }
 
   #remember(
@@ -181,7 +171,7 @@ export class DataPathModel {
       this.sessions.events[TableEvent.TABLE_RESELECTED]!++;
       return true;
     }
-    if (packet.flags.syn ? !recordSyn : packet.flags.ends) return false;
+    if (!leavesSession(packet, recordSyn)) return false;
     const detail = {
       client: mapped(packet.source).toString('hex'),
       clientPort: packet.sourcePort,
@@ -194,6 +184,6 @@ export class DataPathModel {
   }
 }
 
-function mapped(address: Buffer): Buffer {
-  return address.length === 16 ? address : Buffer.concat([Buffer.from('00000000000000000000ffff', 'hex'), address]);
+function leavesSession({ flags }: Parsed, recordSyn: boolean): boolean {
+  return flags.syn ? recordSyn : !flags.ends;
 }

@@ -39,7 +39,21 @@ export function flowFingerprint(flow: Parsed, key: FlowKey): bigint {
   return mix(nh(words, key, 0), key.finish);
 }
 
-export function sourceFingerprint(flow: Parsed, key: FlowKey): bigint {
+function nhSource(flow: Parsed, key: FlowKey): bigint {
   const words = littleEndianWords(flow.source);
-  return mix(nh(flow.v6 ? words : [...words, 0n], key, 2), key.finish);
+  return nh(flow.v6 ? words : [...words, 0n], key, 2);
+}
+
+export function sourceFingerprint(flow: Parsed, key: FlowKey): bigint {
+  return mix(nhSource(flow, key), key.finish);
+}
+
+/** Of a client's entry at a listener, given by its identity, and the pool: key words that no flow's tag uses. */
+export function sourceEntryTag(
+  flow: Parsed,
+  { identity, pool }: { identity: bigint; pool: number },
+  key: FlowKey,
+): bigint {
+  const words = [(identity + BigInt(pool)) & word32, identity >> 32n];
+  return mix((nhSource(flow, key) + nh(words, key, 10)) & word64, key.finish);
 }

@@ -22,6 +22,11 @@ export interface Parsed extends Addresses {
   readonly flags: { readonly syn: boolean; readonly ends: boolean };
 }
 
+/** 16 bytes; IPv4-mapped for IPv4. */
+export function mapped(address: Buffer): Buffer {
+  return address.length === 16 ? address : Buffer.concat([Buffer.from('00000000000000000000ffff', 'hex'), address]);
+}
+
 const TCP = 6;
 const UDP = 17;
 const ICMP = [1, 58];

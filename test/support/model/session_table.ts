@@ -98,11 +98,11 @@ export class SessionModel {
   }
 
   rank(session: Session, now: number): Rank {
-    const limit = this.timeouts(session.service, session.state);
+    const limit = this.timeouts(session.service, session.state & 3);
     const idle = idleTicks(now, session.seen);
     if (idle > limit) return 'expired';
     if (session.state === SessionState.SESSION_CLOSING) return 'closing';
-    if (session.state === SessionState.SESSION_YOUNG) return 'young';
+    if ((session.state & 3) === SessionState.SESSION_YOUNG) return 'young';
     return idle > Math.floor(limit / 2) ? 'old' : 'none';
   }
 
@@ -173,7 +173,7 @@ export class SessionModel {
     for (const bucket of this.buckets) {
       bucket.forEach((session, slot) => {
         if (!session) return;
-        const limit = this.timeouts(session.service, session.state);
+        const limit = this.timeouts(session.service, session.state & 3);
         if (limit === 0 || idleTicks(now, session.seen) > limit) bucket[slot] = null;
       });
     }

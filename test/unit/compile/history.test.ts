@@ -13,7 +13,8 @@ import type { Compiled } from '../../../src/compile/compiled.js';
 import { IdLedger } from '../../../src/compile/ids.js';
 import type { TableOp } from '../../../src/compile/ops.js';
 import { plan } from '../../../src/compile/plan.js';
-import type { Tables } from '../../../src/compile/tables.js';
+import type { SlotOrder } from '../../../src/compile/slots.js';
+import type { PoolMember, Tables } from '../../../src/compile/tables.js';
 import { vipKeyText } from '../../../src/compile/tables.js';
 import type { Desired } from '../../../src/config/desired.js';
 import type { HealthState } from '../../../src/health/types.js';
@@ -115,6 +116,11 @@ function targets(...states: readonly Desired[]): Map<string, Set<Ip>> {
 const byKey = <Row>(rows: Iterable<readonly [string | number, Row]>): [string, Row][] =>
   [...rows].map(([key, row]): [string, Row] => [String(key), row]).sort(([a], [b]) => (a < b ? -1 : 1));
 
+/** What a table says of a member: of those compared by load only that it is one. */
+const named =
+  (order: SlotOrder) =>
+  ({ backend, seed, weight }: PoolMember): PoolMember => ({ backend, seed, weight: order === 'members' ? 0 : weight });
+
 /** Tables without what a plan alone decides. */
 const plain = ({ vips, services, pools, backends }: Tables): unknown => ({
   vips: byKey(vips),
@@ -156,8 +162,10 @@ test('a plan carried out gives what was wanted, and then there is nothing left t
     const { machine } = life;
     for (const op of ops) machine.perform(op);
     same(plain(machine.tables()), plain(compiled.tables), 'other tables than wanted');
-    for (const [id, { members }] of compiled.tables.pools) {
-      same(machine.contents.get(machine.pools.get(id)!.placed!.table), members, `pool ${id} has another table`);
+    for (const [id, { order, members }] of compiled.tables.pools) {
+      const content = machine.contents.get(machine.pools.get(id)!.placed!.table)!;
+      same(content.order, order, `pool ${id} has another kind of table`);
+      same(content.members.map(named(order)), members.map(named(order)), `pool ${id} has another table`);
     }
     same(life.planFor(compiled.tables), [], 'a plan from want to want');
   });
