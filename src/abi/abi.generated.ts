@@ -765,18 +765,30 @@ export function writeCaptureState(view: DataView, at: number, value: CaptureStat
   view.setUint32(at + 12, value.inTick, true);
 }
 
-export const decapConfigSize = 48;
+export const decapConfigSize = 72;
 export const decapConfigOffset = {
   macs: 0,
   checkSource: 32,
   checkVip: 36,
   frags: 40,
+  mapPorts: 44,
+  checkExempt: 48,
+  clamp: 52,
+  clampMss: 56,
+  ifindex: 60,
+  guePort: 64,
 } as const;
 export interface DecapConfig {
   readonly macs: readonly bigint[];
   readonly checkSource: number;
   readonly checkVip: number;
   readonly frags: number;
+  readonly mapPorts: number;
+  readonly checkExempt: number;
+  readonly clamp: number;
+  readonly clampMss: number;
+  readonly ifindex: number;
+  readonly guePort: number;
 }
 export function readDecapConfig(view: DataView, at: number): DecapConfig {
   return {
@@ -784,6 +796,12 @@ export function readDecapConfig(view: DataView, at: number): DecapConfig {
     checkSource: view.getUint32(at + 32, true),
     checkVip: view.getUint32(at + 36, true),
     frags: view.getUint32(at + 40, true),
+    mapPorts: view.getUint32(at + 44, true),
+    checkExempt: view.getUint32(at + 48, true),
+    clamp: view.getUint32(at + 52, true),
+    clampMss: view.getUint32(at + 56, true),
+    ifindex: view.getUint32(at + 60, true),
+    guePort: view.getUint16(at + 64),
   };
 }
 export function writeDecapConfig(view: DataView, at: number, value: DecapConfig): void {
@@ -791,47 +809,247 @@ export function writeDecapConfig(view: DataView, at: number, value: DecapConfig)
   view.setUint32(at + 32, value.checkSource, true);
   view.setUint32(at + 36, value.checkVip, true);
   view.setUint32(at + 40, value.frags, true);
+  view.setUint32(at + 44, value.mapPorts, true);
+  view.setUint32(at + 48, value.checkExempt, true);
+  view.setUint32(at + 52, value.clamp, true);
+  view.setUint32(at + 56, value.clampMss, true);
+  view.setUint32(at + 60, value.ifindex, true);
+  view.setUint16(at + 64, value.guePort);
 }
 
-export const decapSourceSize = 20;
-export const decapSourceOffset = {
+export const decapPrefixSize = 20;
+export const decapPrefixOffset = {
   prefixBits: 0,
   address: 4,
 } as const;
-export interface DecapSource {
+export interface DecapPrefix {
   readonly prefixBits: number;
   readonly address: Uint8Array;
 }
-export function readDecapSource(view: DataView, at: number): DecapSource {
+export function readDecapPrefix(view: DataView, at: number): DecapPrefix {
   return {
     prefixBits: view.getUint32(at + 0, true),
     address: new Uint8Array(view.buffer, view.byteOffset + at + 4, 16).slice(),
   };
 }
-export function writeDecapSource(view: DataView, at: number, value: DecapSource): void {
+export function writeDecapPrefix(view: DataView, at: number, value: DecapPrefix): void {
   view.setUint32(at + 0, value.prefixBits, true);
   new Uint8Array(view.buffer, view.byteOffset + at + 4, 16).set(value.address);
 }
 
-export const decapCountersSize = 224;
+export const decapCountersSize = 384;
 export const decapCountersOffset = {
   reasons: 0,
+  events: 304,
 } as const;
+
+export const decapVipSize = 8;
+export const decapVipOffset = {
+  slot: 0,
+  flags: 4,
+  overhead: 6,
+} as const;
+export interface DecapVip {
+  readonly slot: number;
+  readonly flags: number;
+  readonly overhead: number;
+}
+export function readDecapVip(view: DataView, at: number): DecapVip {
+  return {
+    slot: view.getUint32(at + 0, true),
+    flags: view.getUint16(at + 4, true),
+    overhead: view.getUint16(at + 6, true),
+  };
+}
+export function writeDecapVip(view: DataView, at: number, value: DecapVip): void {
+  view.setUint32(at + 0, value.slot, true);
+  view.setUint16(at + 4, value.flags, true);
+  view.setUint16(at + 6, value.overhead, true);
+}
+
+export const decapFilterSize = 4096;
+export const decapFilterOffset = {
+  in: 0,
+  out: 2048,
+} as const;
+
+export const decapSlotSize = 24;
+export const decapSlotOffset = {
+  vip: 0,
+  born: 16,
+} as const;
+export interface DecapSlot {
+  readonly vip: Uint8Array;
+  readonly born: bigint;
+}
+export function readDecapSlot(view: DataView, at: number): DecapSlot {
+  return {
+    vip: new Uint8Array(view.buffer, view.byteOffset + at + 0, 16).slice(),
+    born: view.getBigUint64(at + 16, true),
+  };
+}
+export function writeDecapSlot(view: DataView, at: number, value: DecapSlot): void {
+  new Uint8Array(view.buffer, view.byteOffset + at + 0, 16).set(value.vip);
+  view.setBigUint64(at + 16, value.born, true);
+}
+
+export const decapUsageSize = 32;
+export const decapUsageOffset = {
+  packetsIn: 0,
+  bytesIn: 8,
+  packetsOut: 16,
+  bytesOut: 24,
+} as const;
+export interface DecapUsage {
+  readonly packetsIn: bigint;
+  readonly bytesIn: bigint;
+  readonly packetsOut: bigint;
+  readonly bytesOut: bigint;
+}
+export function readDecapUsage(view: DataView, at: number): DecapUsage {
+  return {
+    packetsIn: view.getBigUint64(at + 0, true),
+    bytesIn: view.getBigUint64(at + 8, true),
+    packetsOut: view.getBigUint64(at + 16, true),
+    bytesOut: view.getBigUint64(at + 24, true),
+  };
+}
+export function writeDecapUsage(view: DataView, at: number, value: DecapUsage): void {
+  view.setBigUint64(at + 0, value.packetsIn, true);
+  view.setBigUint64(at + 8, value.bytesIn, true);
+  view.setBigUint64(at + 16, value.packetsOut, true);
+  view.setBigUint64(at + 24, value.bytesOut, true);
+}
+
+export const decapPortKeySize = 20;
+export const decapPortKeyOffset = {
+  address: 0,
+  port: 16,
+  protocol: 18,
+} as const;
+export interface DecapPortKey {
+  readonly address: Uint8Array;
+  readonly port: number;
+  readonly protocol: number;
+}
+export function readDecapPortKey(view: DataView, at: number): DecapPortKey {
+  return {
+    address: new Uint8Array(view.buffer, view.byteOffset + at + 0, 16).slice(),
+    port: view.getUint16(at + 16),
+    protocol: view.getUint8(at + 18),
+  };
+}
+export function writeDecapPortKey(view: DataView, at: number, value: DecapPortKey): void {
+  new Uint8Array(view.buffer, view.byteOffset + at + 0, 16).set(value.address);
+  view.setUint16(at + 16, value.port);
+  view.setUint8(at + 18, value.protocol);
+}
+
+export const decapPortSize = 28;
+export const decapPortOffset = {
+  address: 0,
+  port: 16,
+  addressSum: 18,
+  portSum: 20,
+  slot: 24,
+} as const;
+export interface DecapPort {
+  readonly address: Uint8Array;
+  readonly port: number;
+  readonly addressSum: number;
+  readonly portSum: number;
+  readonly slot: number;
+}
+export function readDecapPort(view: DataView, at: number): DecapPort {
+  return {
+    address: new Uint8Array(view.buffer, view.byteOffset + at + 0, 16).slice(),
+    port: view.getUint16(at + 16),
+    addressSum: view.getUint16(at + 18, true),
+    portSum: view.getUint16(at + 20, true),
+    slot: view.getUint32(at + 24, true),
+  };
+}
+export function writeDecapPort(view: DataView, at: number, value: DecapPort): void {
+  new Uint8Array(view.buffer, view.byteOffset + at + 0, 16).set(value.address);
+  view.setUint16(at + 16, value.port);
+  view.setUint16(at + 18, value.addressSum, true);
+  view.setUint16(at + 20, value.portSum, true);
+  view.setUint32(at + 24, value.slot, true);
+}
+
+export const decapDatagramSize = 40;
+export const decapDatagramOffset = {
+  source: 0,
+  destination: 16,
+  id: 32,
+  protocol: 36,
+} as const;
+export interface DecapDatagram {
+  readonly source: Uint8Array;
+  readonly destination: Uint8Array;
+  readonly id: number;
+  readonly protocol: number;
+}
+export function readDecapDatagram(view: DataView, at: number): DecapDatagram {
+  return {
+    source: new Uint8Array(view.buffer, view.byteOffset + at + 0, 16).slice(),
+    destination: new Uint8Array(view.buffer, view.byteOffset + at + 16, 16).slice(),
+    id: view.getUint32(at + 32, true),
+    protocol: view.getUint32(at + 36, true),
+  };
+}
+export function writeDecapDatagram(view: DataView, at: number, value: DecapDatagram): void {
+  new Uint8Array(view.buffer, view.byteOffset + at + 0, 16).set(value.source);
+  new Uint8Array(view.buffer, view.byteOffset + at + 16, 16).set(value.destination);
+  view.setUint32(at + 32, value.id, true);
+  view.setUint32(at + 36, value.protocol, true);
+}
 
 export const DecapReason = {
   DECAP_PASS_NOT_TUNNEL: 0,
-  DECAP_PASS_OTHER_MAC: 1,
-  DECAP_PASS_SOURCE: 2,
-  DECAP_PASS_NOT_VIP: 3,
-  DECAP_PASS_OPTIONS: 4,
-  DECAP_DROP_FRAGMENT: 5,
-  DECAP_DROP_MALFORMED: 6,
-  DECAP_DROP_CHECKSUM: 7,
-  DECAP_DROP_INNER: 8,
-  DECAP_DROP_ECN: 9,
-  DECAP_DROP_INTERNAL: 10,
-  DECAP_STRIPPED_4IN4: 11,
-  DECAP_STRIPPED_6IN6: 12,
-  DECAP_STRIPPED_4IN6: 13,
-  DECAP_REASON_COUNT: 14,
+  DECAP_PASS_VIP: 1,
+  DECAP_PASS_OTHER_MAC: 2,
+  DECAP_PASS_SOURCE: 3,
+  DECAP_PASS_NOT_VIP: 4,
+  DECAP_PASS_OPTIONS: 5,
+  DECAP_DROP_FRAGMENT: 6,
+  DECAP_DROP_MALFORMED: 7,
+  DECAP_DROP_CHECKSUM: 8,
+  DECAP_DROP_GUE: 9,
+  DECAP_DROP_INNER: 10,
+  DECAP_DROP_ECN: 11,
+  DECAP_DROP_INTERNAL: 12,
+  DECAP_STRIPPED_4IN4: 13,
+  DECAP_STRIPPED_4IN6: 14,
+  DECAP_STRIPPED_6IN4: 15,
+  DECAP_STRIPPED_6IN6: 16,
+  DECAP_STRIPPED_GUE4: 17,
+  DECAP_STRIPPED_GUE6: 18,
+  DECAP_REASON_COUNT: 19,
+} as const;
+
+export const DecapEvent = {
+  DECAP_EVENT_MAPPED_IN: 0,
+  DECAP_EVENT_MAPPED_OUT: 1,
+  DECAP_EVENT_MAPPED_ICMP_IN: 2,
+  DECAP_EVENT_MAPPED_ICMP_OUT: 3,
+  DECAP_EVENT_MAPPED_LATER_IN: 4,
+  DECAP_EVENT_MAPPED_LATER_OUT: 5,
+  DECAP_EVENT_EXEMPT_IN: 6,
+  DECAP_EVENT_EXEMPT_OUT: 7,
+  DECAP_EVENT_MSS_CLAMPED: 8,
+  DECAP_EVENT_DROPPED_OUT: 9,
+  DECAP_EVENT_COUNT: 10,
+} as const;
+
+export const DecapClamp = {
+  DECAP_CLAMP_OFF: 0,
+  DECAP_CLAMP_AUTO: 1,
+  DECAP_CLAMP_FIXED: 2,
+} as const;
+
+export const DecapVipFlags = {
+  DECAP_VIP_COUNTED: 1,
+  DECAP_VIP_MAPPED: 2,
+  DECAP_VIP_HOST: 4,
 } as const;

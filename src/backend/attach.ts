@@ -1,70 +1,158 @@
 import { existsSync, rmSync } from 'node:fs';
 import type { Ip } from '../base/ip.js';
-import { BpfLink, type BpfObject, type BpfProgram, isNativeError, queryXdp, type XdpMode } from '../dataplane/addon.js';
+import { type BpfObject, BpfProgram, queryXdp, type XdpMode } from '../dataplane/addon.js';
 import { type Attachment, inspect } from './attachment.js';
 import { BackendError } from './errors.js';
-import { type HostInterface, readInterfaces } from './host.js';
-import { linkPin, type Pins, pinnedInterfaces, pinsOf, preparePins, promote, removePins } from './pins.js';
+import { type HostInterface, loopbackVips, readInterfaces } from './host.js';
+import { checkMappings, formatMapping, mappedVips, type PortMapping } from './mapping.js';
+import {
+  exchangedPins,
+  linkPin,
+  type Pins,
+  pinnedInterfaces,
+  pinsOf,
+  preparePins,
+  promote,
+  removePins,
+} from './pins.js';
+import { type Placed, place } from './place.js';
 import type { Prefix } from './prefix.js';
-import { loadDecap, mapNames, withMap } from './program.js';
+import { type CarriedMap, carriedMaps, listMaps, loadDecap, mapNames, withMap } from './program.js';
+import { attachReplies, detachReplies, refuseForeignReplies, replyInterfaces } from './replies.js';
+import type { Clamp, Rules } from './rules.js';
 
 export interface AttachOptions {
   readonly interface: string;
   readonly instance: string;
   readonly mode: 'auto' | XdpMode;
   readonly from: readonly Prefix[];
+  /** Empty: whatever the destination is stripped, and what is on lo is counted. */
   readonly vips: readonly Ip[];
+  readonly mappings: readonly PortMapping[];
+  readonly exempt: readonly Prefix[];
+  /** UDP; null: GUE is not stripped. */
+  readonly guePort: number | null;
+  readonly clamp: Clamp;
+  /** Interfaces that replies leave by; empty: the one that requests come in by. */
+  readonly out: readonly string[];
 }
 
-export interface AttachResult {
+export interface AttachResult extends Placed {
   readonly instance: string;
   readonly interface: string;
-  readonly mode: XdpMode;
-  /** How: "attached", or "replaced" without a gap, or "reattached" with one because the mode changed. */
-  readonly action: 'attached' | 'replaced' | 'reattached';
   readonly programId: number;
-  /** Why native XDP was not to be had; null when it was, or was not tried. */
-  readonly fallback: string | null;
+  /** Whose replies are counted, mapped and clamped; by these interfaces. */
+  readonly vips: readonly Ip[];
+  readonly out: readonly string[];
 }
 
-/** Loads the decapsulator with these rules and puts it on the interface, or in the place of the one that is there. */
+/** Loads the programs with these rules and puts them in place, or in the place of those that are there. */
 export function attach(options: AttachOptions): AttachResult {
-  const target = findInterface(options.interface);
+  const interfaces = readInterfaces();
+  const target = findInterface(options.interface, interfaces);
+  const outNames = options.out.length === 0 ? [target.name] : [...new Set(options.out)];
+  const out = outNames.map((name) => findInterface(name, interfaces));
+  const rules = makeRules(options, target, interfaces);
   const pins = pinsOf(options.instance);
   preparePins(pins, options.instance);
   try {
     const before = inspect(pins, target);
     refuseForeign(options, target, before, pins);
-    return exchange(options, { target, pins, before });
+    refuseForeignReplies(pins, out);
+    return exchange(options, { target, pins, before, rules, out, interfaces });
   } catch (error) {
-    for (const path of pinnedAside(pins)) rmSync(`${path}-new`, { force: true });
+    for (const path of exchangedPins(pins)) rmSync(`${path}-new`, { force: true });
     if (pinnedInterfaces(pins).length === 0) removePins(pins);
     throw error;
   }
 }
 
+type EthernetInterface = HostInterface & { readonly mac: string };
+
 interface Scene {
-  readonly target: HostInterface & { readonly mac: string };
+  readonly target: EthernetInterface;
   readonly pins: Pins;
   readonly before: Attachment;
+  readonly rules: Rules;
+  readonly out: readonly HostInterface[];
+  readonly interfaces: readonly HostInterface[];
 }
 
-function exchange(options: AttachOptions, { target, pins, before }: Scene): AttachResult {
-  const rules = { macs: [target.mac], from: options.from, vips: options.vips };
-  const object = loadDecap(rules, reusableCounters(pins));
+function makeRules(options: AttachOptions, target: EthernetInterface, interfaces: readonly HostInterface[]): Rules {
+  const mappings = checkMappings(options.mappings);
+  for (const mapping of mappings) {
+    if (interfaces.some(({ addresses }) => addresses.includes(mapping.host))) continue;
+    throw new BackendError(
+      `--map ${formatMapping(mapping)}: ${mapping.host} is not an address of this host`,
+      `Add it first: ip address add ${mapping.host}${mapping.host.includes(':') ? '/64' : '/24'} dev ${target.name}`,
+    );
+  }
+  const named = options.vips.length > 0 ? options.vips : loopbackVips(interfaces);
+  return {
+    macs: [target.mac],
+    ifindex: target.ifindex,
+    from: options.from,
+    onlyVips: options.vips.length > 0,
+    vips: [...new Set([...named, ...mappedVips(mappings)])],
+    mappings,
+    exempt: options.exempt,
+    guePort: options.guePort,
+    clamp: options.clamp,
+  };
+}
+
+/**
+ * Replies first: they must be mapped back before the first request is mapped. When the interface then takes no
+ * program, they get back what they had.
+ */
+function exchange(options: AttachOptions, scene: Scene): AttachResult {
+  const { target, pins, before, rules, out, interfaces } = scene;
+  const object = loadDecap(rules, reusableMaps(pins));
   try {
-    const program = object.program('decap');
-    pinAside(pins, object, program);
-    const placed = place(program, { options, target, before, pin: linkPin(pins, target.name) });
-    for (const path of pinnedAside(pins)) promote(path);
-    return { instance: options.instance, interface: target.name, programId: program.info.id, ...placed };
+    const decap = object.program('decap');
+    const reply = object.program('reply');
+    const had = replyInterfaces(pins, interfaces);
+    pinAside(pins, object, { decap, reply });
+    const placed = undoing(
+      () => restoreReplies(pins, had, out),
+      () => {
+        attachReplies(reply, out);
+        const pin = linkPin(pins, target.name);
+        return place(decap, { wanted: options.mode, target, before, pin, programPin: pins.decap });
+      },
+    );
+    for (const path of exchangedPins(pins)) promote(path);
+    detachReplies(had.filter(({ name }) => !out.some((kept) => kept.name === name)));
+    const { instance } = options;
+    const names = out.map(({ name }) => name);
+    return { instance, interface: target.name, programId: decap.info.id, ...placed, vips: rules.vips, out: names };
   } finally {
     object.close();
   }
 }
 
-function findInterface(name: string): HostInterface & { readonly mac: string } {
-  const interfaces = readInterfaces();
+function undoing<T>(undo: () => void, step: () => T): T {
+  try {
+    return step();
+  } catch (error) {
+    undo();
+    throw error;
+  }
+}
+
+function restoreReplies(pins: Pins, had: readonly HostInterface[], now: readonly HostInterface[]): void {
+  if (had.length > 0 && existsSync(pins.reply)) {
+    const old = BpfProgram.openPinned(pins.reply);
+    try {
+      attachReplies(old, had);
+    } finally {
+      old.close();
+    }
+  }
+  detachReplies(now.filter(({ name }) => !had.some((kept) => kept.name === name)));
+}
+
+function findInterface(name: string, interfaces: readonly HostInterface[]): EthernetInterface {
   const target = interfaces.find((candidate) => candidate.name === name);
   if (!target) {
     const known = interfaces.map((candidate) => candidate.name).join(', ');
@@ -101,103 +189,30 @@ function refuseForeign(options: AttachOptions, target: HostInterface, before: At
   }
 }
 
-/** The pin of counters to go on with; those of another layout are given up. */
-function reusableCounters(pins: Pins): string | null {
-  if (!existsSync(pins.counters)) return null;
-  if (withMap(pins.counters, (map) => map.info.name) === mapNames.counters) return pins.counters;
-  rmSync(pins.counters);
-  return null;
-}
-
-function pinnedAside(pins: Pins): readonly string[] {
-  return [pins.program, pins.sources, pins.vips, pins.config];
+/** The pins of maps to go on with; those of another layout are given up, all together. */
+function reusableMaps(pins: Pins): Partial<Record<CarriedMap, string>> {
+  const isOurs = (map: CarriedMap) =>
+    existsSync(pins.carried[map]) && withMap(pins.carried[map], ({ info }) => info.name) === mapNames[map];
+  if (carriedMaps.every(isOurs)) return pins.carried;
+  for (const map of carriedMaps) rmSync(pins.carried[map], { force: true });
+  return {};
 }
 
 /** Beside what is in force, so that a crash at any point leaves a program with its own maps. */
-function pinAside(pins: Pins, object: BpfObject, program: BpfProgram): void {
-  const aside = (path: string, pin: (path: string) => void) => {
+function pinAside(
+  pins: Pins,
+  object: BpfObject,
+  { decap, reply }: { readonly decap: BpfProgram; readonly reply: BpfProgram },
+): void {
+  const aside = (path: string, target: { pin(path: string): void }) => {
     rmSync(`${path}-new`, { force: true });
-    pin(`${path}-new`);
+    target.pin(`${path}-new`);
   };
-  if (!existsSync(pins.counters)) object.map(mapNames.counters).pin(pins.counters);
-  aside(pins.program, (path) => program.pin(path));
-  aside(pins.sources, (path) => object.map(mapNames.sources).pin(path));
-  aside(pins.vips, (path) => object.map(mapNames.vips).pin(path));
-  aside(pins.config, (path) => object.map('.rodata').pin(path));
-}
-
-interface Place {
-  readonly options: AttachOptions;
-  readonly target: HostInterface;
-  readonly before: Attachment;
-  readonly pin: string;
-}
-
-function place(program: BpfProgram, at: Place): Pick<AttachResult, 'mode' | 'action' | 'fallback'> {
-  const { options, before, pin } = at;
-  const attached = before.state === 'attached' && before.mode !== 'offload' ? before.mode : null;
-  if (attached !== null && (options.mode === 'auto' || options.mode === attached)) {
-    withLink(pin, (link) => link.update(program));
-    return { mode: attached, action: 'replaced', fallback: null };
+  for (const map of carriedMaps) {
+    if (!existsSync(pins.carried[map])) object.map(mapNames[map]).pin(pins.carried[map]);
   }
-  if (attached !== null) withLink(pin, (link) => link.detach());
-  rmSync(pin, { force: true });
-  try {
-    return { ...attachAndPin(program, at, options.mode), action: attached === null ? 'attached' : 'reattached' };
-  } catch (error) {
-    // The mode that was asked for is not to be had: better the one before than none.
-    if (attached !== null) attachAndPin(program, at, attached);
-    throw error;
-  }
-}
-
-function attachAndPin(
-  program: BpfProgram,
-  { target, pin }: Place,
-  wanted: AttachOptions['mode'],
-): { readonly mode: XdpMode; readonly fallback: string | null } {
-  const { link, mode, fallback } = attachLink(program, target, wanted);
-  try {
-    link.pin(pin);
-  } finally {
-    link.close();
-  }
-  return { mode, fallback };
-}
-
-function withLink(pin: string, use: (link: BpfLink) => void): void {
-  const link = BpfLink.openPinned(pin);
-  try {
-    use(link);
-  } finally {
-    link.close();
-  }
-}
-
-function attachLink(
-  program: BpfProgram,
-  target: HostInterface,
-  wanted: AttachOptions['mode'],
-): { readonly link: BpfLink; readonly mode: XdpMode; readonly fallback: string | null } {
-  if (wanted === 'generic') return { link: tryMode(program, target, 'generic'), mode: 'generic', fallback: null };
-  try {
-    return { link: tryMode(program, target, 'native'), mode: 'native', fallback: null };
-  } catch (error) {
-    if (wanted === 'native' || !(error instanceof BackendError)) throw error;
-    return { link: tryMode(program, target, 'generic'), mode: 'generic', fallback: error.message };
-  }
-}
-
-function tryMode(program: BpfProgram, target: HostInterface, mode: XdpMode): BpfLink {
-  try {
-    return program.attachXdp(target.ifindex, mode);
-  } catch (error) {
-    if (!isNativeError(error)) throw error;
-    const log = error.log === null ? '' : `: ${error.log.trim()}`;
-    throw new BackendError(
-      `${target.name} takes no program in ${mode} mode (${error.code}${log})`,
-      mode === 'native' ? 'Use --mode auto, or lower the MTU, or take another driver.' : '',
-      { cause: error },
-    );
-  }
+  aside(pins.decap, decap);
+  aside(pins.reply, reply);
+  for (const map of listMaps) aside(pins.lists[map], object.map(mapNames[map]));
+  aside(pins.lists.config, object.map('.rodata'));
 }

@@ -28,15 +28,16 @@ export function inspect(pins: Pins, target: { readonly name: string; readonly if
     // The link names its device by index alone; indexes of two namespaces may be equal, program ids are not.
     const here = target.ifindex === ifindex ? queryXdp(ifindex) : null;
     if (here?.programId !== programId) return { state: 'elsewhere' };
-    return { state: 'attached', mode: here.mode, programId, whole: programId === pinnedProgramId(pins) };
+    return { state: 'attached', mode: here.mode, programId, whole: programId === pinnedProgramId(pins.decap) };
   } finally {
     link.close();
   }
 }
 
-function pinnedProgramId(pins: Pins): number | null {
-  if (!existsSync(pins.program)) return null;
-  const program = BpfProgram.openPinned(pins.program);
+/** Null: nothing is pinned there. */
+export function pinnedProgramId(path: string): number | null {
+  if (!existsSync(path)) return null;
+  const program = BpfProgram.openPinned(path);
   try {
     return program.info.id;
   } finally {

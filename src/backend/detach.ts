@@ -1,7 +1,9 @@
 import { BpfLink, interfaceIndex } from '../dataplane/addon.js';
 import { inspect } from './attachment.js';
 import { BackendError } from './errors.js';
+import { readInterfaces } from './host.js';
 import { isBackend, linkPin, pinnedInterfaces, pinsOf, removePins } from './pins.js';
+import { detachReplies, replyInterfaces } from './replies.js';
 
 export interface DetachResult {
   readonly instance: string;
@@ -31,6 +33,8 @@ export function detach(instance: string): DetachResult {
     }
     detached.push(name);
   }
+  // Replies last: those to requests that were mapped are still on their way.
+  detachReplies(replyInterfaces(pins, readInterfaces()));
   removePins(pins);
   return { instance, interfaces: detached };
 }

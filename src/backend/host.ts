@@ -48,6 +48,12 @@ export function readInterfaces(): readonly HostInterface[] {
     }));
 }
 
+/** Addresses on lo that are not of every host: by house rule, VIPs. */
+export function loopbackVips(interfaces: readonly HostInterface[]): readonly Ip[] {
+  const addresses = interfaces.find(({ name }) => name === 'lo')?.addresses ?? [];
+  return addresses.filter((address) => address !== '::1' && !address.startsWith('127.'));
+}
+
 /** net.ipv4.conf.<interface>.<name>; null where there is none. Names may hold dots, so the file is read. */
 export function readIpv4Setting(interfaceName: string, name: string): number | null {
   try {

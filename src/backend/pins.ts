@@ -1,40 +1,40 @@
 import { existsSync, mkdirSync, readdirSync, readlinkSync, renameSync, rmdirSync, rmSync } from 'node:fs';
 import { isBpffs, mountBpffs } from '../dataplane/addon.js';
+import { pinName } from './defaults.js';
 import { BackendError } from './errors.js';
+import type { CarriedMap, listMaps } from './program.js';
 
 export const bpffs = '/sys/fs/bpf';
 
 export interface Pins {
   readonly root: string;
-  readonly program: string;
-  readonly counters: string;
-  readonly sources: string;
-  readonly vips: string;
-  /** The program's rodata: what it was loaded with. */
-  readonly config: string;
+  /** XDP. */
+  readonly decap: string;
+  /** tc, on the way out. */
+  readonly reply: string;
+  /** Carried over from attach to attach. */
+  readonly carried: Readonly<Record<CarriedMap, string>>;
+  /** What the programs were loaded with: lists, and the rodata. */
+  readonly lists: Readonly<Record<(typeof listMaps)[number] | 'config', string>>;
   readonly links: string;
-}
-
-/** Dots are reserved in a bpffs, and interface names (eth0.100) may hold them; a colon they may not. */
-export function pinName(name: string): string {
-  return name.replaceAll('.', ':');
-}
-
-export function defaultInstance(interfaceName: string): string {
-  return `backend-${pinName(interfaceName)}`;
 }
 
 export function pinsOf(instance: string): Pins {
   const root = `${bpffs}/spillway/${instance}`;
+  const map = (name: string) => `${root}/map/decap_${name}`;
   return {
     root,
-    program: `${root}/prog/decap`,
-    counters: `${root}/map/decap_count`,
-    sources: `${root}/map/decap_from`,
-    vips: `${root}/map/decap_vips`,
-    config: `${root}/map/decap_config`,
+    decap: `${root}/prog/decap`,
+    reply: `${root}/prog/reply`,
+    carried: { count: map('count'), usage: map('usage'), slots: map('slots') },
+    lists: { vips: map('vips'), from: map('from'), exempt: map('exempt'), in: map('in'), config: map('config') },
     links: `${root}/link`,
   };
+}
+
+/** Pinned anew by each attach, beside what is in force, and then put in its place. */
+export function exchangedPins(pins: Pins): readonly string[] {
+  return [pins.decap, pins.reply, ...Object.values(pins.lists)];
 }
 
 export function linkPin(pins: Pins, interfaceName: string): string {
@@ -52,7 +52,7 @@ export function listInstances(): readonly string[] {
 }
 
 export function isBackend(pins: Pins): boolean {
-  return existsSync(pins.program) || existsSync(pins.counters);
+  return existsSync(pins.decap) || existsSync(pins.carried.count);
 }
 
 const rooms = ['prog', 'map', 'link'] as const;
@@ -73,7 +73,7 @@ export function promote(path: string): void {
 /** Only what is ours: nothing of an agent that was given the same instance by mistake. */
 export function removePins(pins: Pins): void {
   const links = list(pins.links).map((name) => `${pins.links}/${name}`);
-  for (const path of [pins.program, pins.counters, pins.sources, pins.vips, pins.config, ...links]) {
+  for (const path of [...exchangedPins(pins), ...Object.values(pins.carried), ...links]) {
     rmSync(path, { force: true });
     rmSync(`${path}-new`, { force: true });
   }

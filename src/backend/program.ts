@@ -1,26 +1,22 @@
 import { fileURLToPath } from 'node:url';
-import {
-  DecapReason,
-  decapConfigSize,
-  decapSourceSize,
-  readDecapConfig,
-  readDecapSource,
-  writeDecapConfig,
-  writeDecapSource,
-} from '../abi/abi.generated.js';
-import { bytesToIp, formatMac, type Ip, ipToBytes, parseMac } from '../base/ip.js';
+import { DecapEvent, DecapReason, decapCountersOffset } from '../abi/abi.generated.js';
+import type { Ip } from '../base/ip.js';
 import { BpfMap, BpfObject, isNativeError, type LoadOptions } from '../dataplane/addon.js';
-import { mappedBits, type Prefix, prefixFromMapped } from './prefix.js';
-
-/** What the decapsulator is loaded with. */
-export interface Rules {
-  /** Frames for other addresses pass untouched: veth and promiscuous NICs show them too. */
-  readonly macs: readonly string[];
-  /** Empty: tunnels from anywhere are stripped. */
-  readonly from: readonly Prefix[];
-  /** Empty: whatever the inner destination. */
-  readonly vips: readonly Ip[];
-}
+import { encodeFilter } from './filter.js';
+import {
+  decodeConfig,
+  decodeMapping,
+  decodePrefix,
+  decodeVip,
+  type Entry,
+  encodeConfig,
+  portEntries,
+  prefixEntries,
+  type Rules,
+  vipEntries,
+  watched,
+} from './rules.js';
+import { assignSlots, type CounterMaps, readUsage, type Usage } from './slots.js';
 
 export interface Count {
   /** As in enum decap_reason, lower case. */
@@ -30,27 +26,82 @@ export interface Count {
   readonly bytes: bigint;
 }
 
+export interface EventCount {
+  /** As in enum decap_event, lower case. */
+  readonly event: string;
+  readonly packets: bigint;
+}
+
 export const objectPath = fileURLToPath(new URL('../../bpf/decap.bpf.o', import.meta.url));
 
 /** Kernel names of the maps: their suffix is the layout's version. */
-export const mapNames = { counters: 'decap_count_v1', sources: 'decap_from_v1', vips: 'decap_vips_v1' } as const;
+export const mapNames = {
+  count: 'decap_count_v2',
+  usage: 'decap_usage_v2',
+  slots: 'decap_slots_v2',
+  filter: 'decap_filter_v2',
+  vips: 'decap_vips_v2',
+  from: 'decap_from_v2',
+  exempt: 'decap_exempt_v2',
+  in: 'decap_in_v2',
+  out: 'decap_out_v2',
+  parts: 'decap_parts_v2',
+} as const;
 
-const reasons = Object.entries(DecapReason)
-  .filter(([name]) => name !== 'DECAP_REASON_COUNT')
-  .map(([name]) => name.replace('DECAP_', '').toLowerCase());
+/** Maps that outlive an attach. */
+export const carriedMaps = ['count', 'usage', 'slots'] as const;
+export type CarriedMap = (typeof carriedMaps)[number];
 
-/** @param counters pin of the counters to go on with; null = new ones. */
-export function loadDecap(rules: Rules, counters: string | null): BpfObject {
-  const reuse = counters === null ? {} : { reuse: { [mapNames.counters]: counters } };
-  const load = (frags: boolean): BpfObject => {
-    const options: LoadOptions = { ...reuse, frags, rodata: { config: encodeConfig(rules, frags) } };
+/** Maps of one attach that are read again. */
+export const listMaps = ['vips', 'from', 'exempt', 'in'] as const;
+
+const words = (names: readonly string[], prefix: string): readonly string[] =>
+  names.filter((name) => !name.endsWith('_COUNT')).map((name) => name.replace(prefix, '').toLowerCase());
+const reasons = words(Object.keys(DecapReason), 'DECAP_');
+const events = words(Object.keys(DecapEvent), 'DECAP_EVENT_');
+
+/** @param carried pins of the maps to go on with; what is missing is new. */
+export function loadDecap(rules: Rules, carried: Partial<Readonly<Record<CarriedMap, string>>>): BpfObject {
+  const reuse = Object.fromEntries(Object.entries(carried).map(([map, pin]) => [mapNames[map as CarriedMap], pin]));
+  // Without a mapping nothing is put into it, but its elements would be there.
+  const maxEntries = rules.mappings.length > 0 ? {} : { [mapNames.parts]: 64 };
+  const object = loadWithFrags((frags) => {
+    const options: LoadOptions = { reuse, frags, maxEntries, rodata: { config: encodeConfig(rules, frags) } };
     return BpfObject.load(objectPath, options);
+  });
+  try {
+    fill(object, rules);
+    return object;
+  } catch (error) {
+    object.close();
+    throw error;
+  }
+}
+
+function fill(object: BpfObject, rules: Rules): void {
+  const slots = assignSlots(counterMaps(object), rules.vips);
+  const put = (map: keyof typeof mapNames, entries: readonly Entry[]) => {
+    const target = object.map(mapNames[map]);
+    for (const [key, value] of entries) target.update(key, value);
   };
-  const object = loadWithFrags(load);
-  const [sources, vips] = [object.map(mapNames.sources), object.map(mapNames.vips)];
-  for (const prefix of rules.from) sources.update(encodeSource(prefix), new Uint8Array(4));
-  for (const vip of rules.vips) vips.update(ipToBytes(vip), new Uint8Array(4));
-  return object;
+  const { inbound, outbound } = watched(rules);
+  const ports = rules.mappings.map((mapping) => portEntries(mapping, slots.get(mapping.vip)!));
+  put('vips', vipEntries(rules, slots));
+  put('filter', [[new Uint8Array(4), encodeFilter(inbound, outbound)]]);
+  put('from', prefixEntries(rules.from));
+  put('exempt', prefixEntries(rules.exempt));
+  put(
+    'in',
+    ports.map((port) => port.inbound),
+  );
+  put(
+    'out',
+    ports.map((port) => port.outbound),
+  );
+}
+
+export function counterMaps(object: BpfObject): CounterMaps {
+  return { slots: object.map(mapNames.slots), usage: object.map(mapNames.usage) };
 }
 
 /** Kernels before 5.18 know no frames in fragments: there, frames above a page do not reach the program. */
@@ -63,65 +114,44 @@ function loadWithFrags(load: (frags: boolean) => BpfObject): BpfObject {
   }
 }
 
-export function encodeConfig(rules: Rules, frags: boolean): Uint8Array {
-  const bytes = new Uint8Array(decapConfigSize);
-  writeDecapConfig(new DataView(bytes.buffer), 0, {
-    macs: rules.macs.map(macWord),
-    checkSource: rules.from.length > 0 ? 1 : 0,
-    checkVip: rules.vips.length > 0 ? 1 : 0,
-    frags: frags ? 1 : 0,
-  });
-  return bytes;
-}
+export type RulePins = Readonly<Record<(typeof listMaps)[number] | 'config', string>>;
 
-/** Six bytes in memory order, read as the little-endian word that the program compares. */
-function macWord(mac: string): bigint {
-  const bytes = new Uint8Array(8);
-  bytes.set(parseMac(mac)!);
-  return new DataView(bytes.buffer).getBigUint64(0, true);
-}
-
-function encodeSource(prefix: Prefix): Uint8Array {
-  const bytes = new Uint8Array(decapSourceSize);
-  const value = { prefixBits: mappedBits(prefix), address: ipToBytes(prefix.address) };
-  writeDecapSource(new DataView(bytes.buffer), 0, value);
-  return bytes;
-}
-
-/** What a running program was loaded with, from its pinned maps. */
-export function readRules(pins: { readonly config: string; readonly sources: string; readonly vips: string }): Rules {
+/** What a running program was loaded with, from its pinned maps; and of each VIP, the widest outer header seen. */
+export function readRules(pins: RulePins): { readonly rules: Rules; readonly overheads: ReadonlyMap<Ip, number> } {
+  const vips = withMap(pins.vips, entriesOf).flatMap((entry) => decodeVip(entry) ?? []);
+  const prefixes = (pin: string) => withMap(pin, entriesOf).map(([key]) => decodePrefix(key));
+  const config = withMap(pins.config, (map) => decodeConfig(map.lookup(new Uint8Array(4))!));
   return {
-    macs: withMap(pins.config, readMacs),
-    from: withMap(pins.sources, (map) =>
-      keysOf(map).map((key) => {
-        const { prefixBits, address } = readDecapSource(viewOf(key), 0);
-        return prefixFromMapped(address, prefixBits);
-      }),
-    ),
-    vips: withMap(pins.vips, (map) => keysOf(map).map(bytesToIp)),
+    rules: {
+      ...config,
+      vips: vips.map(({ vip }) => vip).sort(),
+      from: prefixes(pins.from),
+      exempt: prefixes(pins.exempt),
+      mappings: withMap(pins.in, entriesOf).map(decodeMapping),
+    },
+    overheads: new Map(vips.map(({ vip, overhead }) => [vip, overhead])),
   };
 }
 
-function readMacs(config: BpfMap): readonly string[] {
-  const value = config.lookup(new Uint8Array(4));
-  if (value === null) return [];
-  return readDecapConfig(viewOf(value), 0)
-    .macs.filter((word) => word !== 0n)
-    .map((word) => {
-      const bytes = new Uint8Array(8);
-      new DataView(bytes.buffer).setBigUint64(0, word, true);
-      return formatMac(bytes);
-    });
+export function readCounts(path: string): {
+  readonly reasons: readonly Count[];
+  readonly events: readonly EventCount[];
+} {
+  const sums = withMap(path, (map) => map.sumRange(0, 1));
+  const firstEvent = decapCountersOffset.events / 8;
+  return {
+    reasons: reasons.map((reason, index) => ({
+      reason,
+      verdict: reason.startsWith('stripped') ? 'strip' : reason.startsWith('drop') ? 'drop' : 'pass',
+      packets: sums[index * 2] ?? 0n,
+      bytes: sums[index * 2 + 1] ?? 0n,
+    })),
+    events: events.map((event, index) => ({ event, packets: sums[firstEvent + index] ?? 0n })),
+  };
 }
 
-export function readCounts(path: string): readonly Count[] {
-  const words = withMap(path, (map) => map.sumRange(0, 1));
-  return reasons.map((reason, index) => ({
-    reason,
-    verdict: reason.startsWith('stripped') ? 'strip' : reason.startsWith('drop') ? 'drop' : 'pass',
-    packets: words[index * 2] ?? 0n,
-    bytes: words[index * 2 + 1] ?? 0n,
-  }));
+export function readUsageOf(pins: { readonly slots: string; readonly usage: string }): readonly Usage[] {
+  return withMap(pins.slots, (slots) => withMap(pins.usage, (usage) => readUsage({ slots, usage })));
 }
 
 export function withMap<T>(path: string, read: (map: BpfMap) => T): T {
@@ -133,12 +163,11 @@ export function withMap<T>(path: string, read: (map: BpfMap) => T): T {
   }
 }
 
-function keysOf(map: BpfMap): readonly Uint8Array[] {
-  const { count, keys } = map.entries();
-  const size = map.info.keySize;
-  return Array.from({ length: count }, (_, i) => keys.slice(i * size, (i + 1) * size));
-}
-
-function viewOf(bytes: Uint8Array): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+function entriesOf(map: BpfMap): readonly Entry[] {
+  const { count, keys, values } = map.entries();
+  const { keySize, valueSize } = map.info;
+  return Array.from({ length: count }, (_, i) => [
+    keys.slice(i * keySize, (i + 1) * keySize),
+    values.slice(i * valueSize, (i + 1) * valueSize),
+  ]);
 }

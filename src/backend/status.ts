@@ -3,9 +3,12 @@ import type { Ip } from '../base/ip.js';
 import { inspect } from './attachment.js';
 import { type Check, checkHost } from './checks.js';
 import { type HostInterface, readInterfaces, readIpv4Setting } from './host.js';
+import { formatMapping } from './mapping.js';
 import { listInstances, type Pins, pinnedInterfaces, pinsOf } from './pins.js';
 import { formatPrefix } from './prefix.js';
-import { type Count, readCounts, readRules } from './program.js';
+import { type Count, type EventCount, readCounts, readRules, readUsageOf } from './program.js';
+import { replyInterfaces } from './replies.js';
+import type { Clamp, Rules } from './rules.js';
 
 export interface InstanceStatus {
   readonly instance: string;
@@ -17,9 +20,32 @@ export interface InstanceStatus {
   readonly macs: readonly string[];
   /** Empty: any. */
   readonly from: readonly string[];
+  /** Whose traffic is counted. */
   readonly vips: readonly Ip[];
+  /** What goes elsewhere is not stripped. */
+  readonly onlyVips: boolean;
+  readonly mappings: readonly string[];
+  readonly exempt: readonly string[];
+  readonly guePort: number | null;
+  readonly clampMss: Clamp;
+  /** Where replies are counted, mapped and clamped. */
+  readonly out: readonly string[];
+  readonly traffic: readonly VipTraffic[];
   readonly counters: readonly Count[];
+  readonly events: readonly EventCount[];
   readonly checks: readonly Check[];
+}
+
+export interface VipTraffic {
+  readonly vip: Ip;
+  /** False: taken off the list by a later attach. */
+  readonly listed: boolean;
+  /** Bytes of the widest outer header that it came in; 0: without a tunnel, or not yet. */
+  readonly overhead: number;
+  readonly packetsIn: bigint;
+  readonly bytesIn: bigint;
+  readonly packetsOut: bigint;
+  readonly bytesOut: bigint;
 }
 
 export interface StatusOptions {
@@ -50,28 +76,70 @@ interface Scene {
   readonly vips: readonly Ip[];
 }
 
+const nothing: Rules = {
+  macs: [],
+  ifindex: 0,
+  from: [],
+  onlyVips: false,
+  vips: [],
+  mappings: [],
+  exempt: [],
+  guePort: null,
+  clamp: 'off',
+};
+
 function describe(name: string, { instance, pins, interfaces, vips: asked }: Scene): InstanceStatus {
   const target = interfaces.find((candidate) => candidate.name === name) ?? null;
   const attachment = inspect(pins, { name, ifindex: target?.ifindex ?? null });
-  const complete = [pins.config, pins.sources, pins.vips].every((path) => existsSync(path));
-  const rules = complete ? readRules(pins) : { macs: [], from: [], vips: [] };
+  const complete = Object.values(pins.lists).every((path) => existsSync(path));
+  const { rules, overheads } = complete ? readRules(pins.lists) : { rules: nothing, overheads: new Map<Ip, number>() };
+  const counts = existsSync(pins.carried.count) ? readCounts(pins.carried.count) : { reasons: [], events: [] };
+  const out = replyInterfaces(pins, interfaces).map((one) => one.name);
   const common = {
     instance,
     interface: name,
     macs: rules.macs,
     from: rules.from.map(formatPrefix).sort(),
-    vips: [...rules.vips].sort(),
-    counters: existsSync(pins.counters) ? readCounts(pins.counters) : [],
+    vips: rules.vips,
+    onlyVips: rules.onlyVips,
+    mappings: rules.mappings.map(formatMapping).sort(),
+    exempt: rules.exempt.map(formatPrefix).sort(),
+    guePort: rules.guePort,
+    clampMss: rules.clamp,
+    out,
+    traffic: readTraffic(pins, overheads),
+    counters: counts.reasons,
+    events: counts.events,
   };
   if (attachment.state !== 'attached' || target === null) {
     const state = attachment.state === 'attached' ? 'none' : attachment.state;
     return { ...common, state, mode: null, programId: null, checks: [notHere(state, { instance, name })] };
   }
-  const vips = [...new Set([...rules.vips, ...asked])];
   const { mode, programId } = attachment;
-  const checks = checkHost({ target, interfaces, mode, rules, vips, ipv4Setting: readIpv4Setting });
+  const checks = checkHost({
+    instance,
+    target,
+    interfaces,
+    mode,
+    rules,
+    overheads,
+    out,
+    asked,
+    ipv4Setting: readIpv4Setting,
+  });
   const cut: readonly Check[] = attachment.whole && complete ? [] : [cutShort(name)];
   return { ...common, state: 'attached', mode, programId, checks: [...cut, ...checks] };
+}
+
+function readTraffic(pins: Pins, overheads: ReadonlyMap<Ip, number>): readonly VipTraffic[] {
+  if (!existsSync(pins.carried.slots) || !existsSync(pins.carried.usage)) return [];
+  return readUsageOf(pins.carried)
+    .map(({ slot: _slot, born: _born, ...usage }) => ({
+      ...usage,
+      listed: overheads.has(usage.vip),
+      overhead: overheads.get(usage.vip) ?? 0,
+    }))
+    .sort((a, b) => (a.vip < b.vip ? -1 : 1));
 }
 
 function notHere(

@@ -11,6 +11,9 @@ export function attachText(result: AttachResult): string {
   const lines = [
     `${how} ${result.interface} (instance ${result.instance}, ${result.mode}, program ${result.programId})`,
   ];
+  lines.push(
+    `VIPs: ${result.vips.join(', ') || 'none on lo, none named: nothing is counted'}; replies by ${result.out.join(', ')}`,
+  );
   if (result.fallback !== null) lines.push(`native XDP was not to be had: ${result.fallback}`);
   return `${lines.join('\n')}\n`;
 }
@@ -32,18 +35,40 @@ function instanceText(status: InstanceStatus): string {
     ['state', status.state === 'attached' ? `attached, ${status.mode}, program ${status.programId}` : status.state],
     ['mac', status.macs.join(', ') || '-'],
     ['from', status.from.join(', ') || 'any'],
-    ['vips', status.vips.join(', ') || 'any'],
+    ['vips', `${status.vips.join(', ') || 'none is counted'}${status.onlyVips ? '' : ' (any is stripped)'}`],
+    ['gue port', status.guePort === null ? 'off' : String(status.guePort)],
+    ['clamp mss', String(status.clampMss)],
+    ['replies by', status.out.join(', ') || '-'],
+    ...status.mappings.map((mapping, i) => [i === 0 ? 'map' : '', mapping]),
+    ...(status.exempt.length > 0 ? [['exempt', status.exempt.join(', ')]] : []),
   ];
   const counts = status.counters
     .filter(({ packets }) => packets > 0n)
     .map(({ reason, packets, bytes }) => [reason, String(packets), String(bytes)]);
+  const traffic = status.traffic.map((one) => [
+    one.listed ? one.vip : `${one.vip} (no longer listed)`,
+    ...[one.packetsIn, one.bytesIn, one.packetsOut, one.bytesOut].map(String),
+    one.overhead === 0 ? '-' : String(one.overhead),
+  ]);
+  const events = status.events
+    .filter(({ packets }) => packets > 0n)
+    .map(({ event, packets }) => [event, String(packets)]);
   const checks = status.checks.map(({ level, name, detail, remedy }) => [
     level,
     name,
     remedy === '' ? detail : `${detail}\n${remedy}`,
   ]);
-  const sections = [table(fields), counts.length > 0 ? table([['COUNTED', 'PACKETS', 'BYTES'], ...counts]) : ''];
-  return [...sections, table([['CHECK', '', ''], ...checks])].filter((section) => section !== '').join('\n');
+  const sections = [
+    table(fields),
+    section(['VIP', 'PACKETS IN', 'BYTES IN', 'PACKETS OUT', 'BYTES OUT', 'TUNNEL'], traffic),
+    section(['COUNTED', 'PACKETS', 'BYTES'], counts),
+    section(['DONE', 'PACKETS'], events),
+  ];
+  return [...sections, table([['CHECK', '', ''], ...checks])].filter((text) => text !== '').join('\n');
+}
+
+function section(title: readonly string[], rows: readonly (readonly string[])[]): string {
+  return rows.length === 0 ? '' : table([title, ...rows]);
 }
 
 /** Columns as wide as their widest cell; the last one may hold several lines. */

@@ -61,22 +61,50 @@ export function ipv6(payload: Uint8Array, fields: IpFields = {}): Buffer {
   return Buffer.concat([header, payload]);
 }
 
-export type Kind = '4in4' | '6in6' | '4in6';
-export const kinds: readonly Kind[] = ['4in4', '6in6', '4in6'];
+export type Kind = '4in4' | '6in6' | '4in6' | '6in4';
+export const kinds: readonly Kind[] = ['4in4', '6in6', '4in6', '6in4'];
+export const gueKinds = ['gue4', 'gue6'] as const;
+export type GueKind = (typeof gueKinds)[number];
+
+export const isInner6 = (kind: Kind): boolean => kind.startsWith('6');
+export const isOuter6 = (kind: Kind | GueKind): boolean => kind.endsWith('6');
 
 /** The client's packet. */
 export function inner(kind: Kind, fields: IpFields = {}): Buffer {
   const payload = Buffer.from('a client says hello');
-  return kind === '6in6' ? ipv6(payload, fields) : ipv4(payload, fields);
+  return isInner6(kind) ? ipv6(payload, fields) : ipv4(payload, fields);
 }
 
 /** What the load balancer makes of it. */
 export function outer(kind: Kind, packet: Uint8Array, fields: IpFields = {}): Buffer {
-  const inside = kind === '6in6' ? protocol.ipv6 : protocol.ipip;
-  if (kind === '4in4') {
-    return ipv4(packet, { protocol: inside, source: '203.0.113.11', destination: '203.0.113.21', ...fields });
-  }
-  return ipv6(packet, { protocol: inside, source: '2001:db8:200::11', destination: '2001:db8:200::21', ...fields });
+  const inside = isInner6(kind) ? protocol.ipv6 : protocol.ipip;
+  return around(isOuter6(kind), packet, { protocol: inside, ...fields });
+}
+
+export interface GueFields {
+  readonly port?: number;
+  /** Length that the UDP header claims. */
+  readonly udpLength?: number;
+  readonly udpChecksum?: number;
+  /** Bytes between UDP header and packet; none: variant 1. */
+  readonly header?: readonly number[];
+}
+
+/** GUE: the packet in UDP, by default as variant 1, straight behind the UDP header. */
+export function gue(kind: GueKind, packet: Uint8Array, fields: IpFields & GueFields = {}): Buffer {
+  const header = Buffer.from(fields.header ?? []);
+  const udp = Buffer.alloc(8);
+  udp.writeUInt16BE(0xd431, 0);
+  udp.writeUInt16BE(fields.port ?? 6080, 2);
+  udp.writeUInt16BE(fields.udpLength ?? 8 + header.length + packet.length, 4);
+  udp.writeUInt16BE(fields.udpChecksum ?? 0, 6);
+  return around(isOuter6(kind), Buffer.concat([udp, header, packet]), { protocol: protocol.udp, ...fields });
+}
+
+function around(v6: boolean, payload: Uint8Array, fields: IpFields): Buffer {
+  return v6
+    ? ipv6(payload, { source: '2001:db8:200::11', destination: '2001:db8:200::21', ...fields })
+    : ipv4(payload, { source: '203.0.113.11', destination: '203.0.113.21', ...fields });
 }
 
 /** RFC 1071 over a header whose checksum field is 0. */

@@ -6,41 +6,69 @@ export interface ModelRules {
   readonly macs: readonly string[];
   /** Null: any. */
   readonly isSource: ((ip: Ip) => boolean) | null;
-  readonly isVip: ((ip: Ip) => boolean) | null;
+  /** VIPs; with `onlyVips` nothing else is stripped. */
+  readonly vips: readonly Ip[];
+  readonly onlyVips: boolean;
+  readonly guePort: number | null;
 }
 
 export interface Outcome {
   readonly reason: string;
   readonly verdict: 'pass' | 'drop';
   readonly frame: Buffer;
+  /** Its VIP, when it has one and goes on. */
+  readonly vip: Ip | null;
+  /** Bytes of outer headers that were taken off. */
+  readonly overhead: number;
+  /** Where the IP header begins. */
+  readonly at: number;
 }
 
 export function decapsulate(frame: Buffer, rules: ModelRules): Outcome {
-  const untouched = (reason: string): Outcome => ({ reason, verdict: 'pass', frame });
-  const dropped = (reason: string): Outcome => ({ reason, verdict: 'drop', frame });
-  const tunnel = findTunnel(frame);
-  if (tunnel === null) return untouched('pass_not_tunnel');
-  if (!rules.macs.includes(formatMac(frame.subarray(0, 6)))) return untouched('pass_other_mac');
+  const nothing = { vip: null, overhead: 0, at: 0 };
+  const untouched = (reason: string): Outcome => ({ reason, verdict: 'pass', frame, ...nothing });
+  const dropped = (reason: string): Outcome => ({ reason, verdict: 'drop', frame, ...nothing });
+  const own = rules.macs.includes(formatMac(frame.subarray(0, 6)));
+  const tunnel = findTunnel(frame, rules.guePort);
+  if (tunnel === null) {
+    const straight = findDestination(frame);
+    if (straight === null || !rules.vips.includes(straight.destination)) return untouched('pass_not_tunnel');
+    if (!own) return untouched('pass_other_mac');
+    return { reason: 'pass_vip', verdict: 'pass', frame, vip: straight.destination, overhead: 0, at: straight.at };
+  }
+  if (!own) return untouched('pass_other_mac');
   if (rules.isSource !== null && !rules.isSource(tunnel.source)) return untouched('pass_source');
   if (tunnel.options) return untouched('pass_options');
   if (tunnel.lies) return dropped('drop_malformed');
   if (tunnel.damaged) return dropped('drop_checksum');
   if (tunnel.fragment) return dropped('drop_fragment');
+  if (tunnel.gue === 'refused') return dropped('drop_gue');
   const rest = frame.subarray(tunnel.at + tunnel.bytes);
   const v6 = tunnel.protocol === 41;
   if (!(v6 ? isWhole6(rest, tunnel.payload) : isWhole4(rest, tunnel.payload))) return dropped('drop_inner');
   const destination = v6 ? bytesToIp(rest.subarray(24, 40)) : rest.subarray(16, 20).join('.');
-  if (rules.isVip !== null && !rules.isVip(destination)) return untouched('pass_not_vip');
+  const isVip = rules.vips.includes(destination);
+  if (rules.onlyVips && !isVip) return untouched('pass_not_vip');
   const ecn = mergeEcn(tunnel.ecn, v6 ? (rest[1]! >> 4) & 3 : rest[1]! & 3);
   if (ecn === null) return dropped('drop_ecn');
   const head = Buffer.from(frame.subarray(0, tunnel.at));
   head.writeUInt16BE(v6 ? 0x86dd : 0x0800, tunnel.at - 2);
-  const reason = v6 ? 'stripped_6in6' : tunnel.bytes === 20 ? 'stripped_4in4' : 'stripped_4in6';
-  return { reason, verdict: 'pass', frame: Buffer.concat([head, v6 ? withEcn6(rest, ecn) : withEcn4(rest, ecn)]) };
+  const outer = tunnel.v6 ? 6 : 4;
+  return {
+    reason: tunnel.gue === 'plain' ? `stripped_gue${outer}` : `stripped_${v6 ? 6 : 4}in${outer}`,
+    verdict: 'pass',
+    frame: Buffer.concat([head, v6 ? withEcn6(rest, ecn) : withEcn4(rest, ecn)]),
+    vip: isVip ? destination : null,
+    overhead: tunnel.bytes,
+    at: tunnel.at,
+  };
 }
 
 interface Tunnel {
   readonly at: number;
+  /** Of the outer header. */
+  readonly v6: boolean;
+  readonly gue: 'none' | 'plain' | 'refused';
   readonly bytes: number;
   readonly payload: number;
   readonly protocol: number;
@@ -52,7 +80,13 @@ interface Tunnel {
   readonly fragment: boolean;
 }
 
-function findTunnel(frame: Buffer): Tunnel | null {
+interface Packet {
+  readonly at: number;
+  readonly type: number;
+  readonly bytes: Buffer;
+}
+
+function findPacket(frame: Buffer): Packet | null {
   let at = 14;
   let type = frame.readUInt16BE(12);
   for (let tags = 0; tags < 2 && (type === 0x8100 || type === 0x88a8); tags++) {
@@ -60,38 +94,61 @@ function findTunnel(frame: Buffer): Tunnel | null {
     type = frame.readUInt16BE(at + 2);
     at += 4;
   }
-  const packet = frame.subarray(at);
-  if (type === 0x0800) return findTunnel4(packet, at);
-  return type === 0x86dd ? findTunnel6(packet, at) : null;
+  const bytes = frame.subarray(at);
+  const is4 = type === 0x0800 && bytes.length >= 20 && bytes[0]! >> 4 === 4;
+  const is6 = type === 0x86dd && bytes.length >= 40 && bytes[0]! >> 4 === 6;
+  return is4 || is6 ? { at, type, bytes } : null;
 }
 
-function findTunnel4(packet: Buffer, at: number): Tunnel | null {
-  if (packet.length < 20 || packet[0]! >> 4 !== 4 || packet[9] !== 4) return null;
+function findDestination(frame: Buffer): { readonly destination: Ip; readonly at: number } | null {
+  const packet = findPacket(frame);
+  if (packet === null) return null;
+  const { type, bytes, at } = packet;
+  return { at, destination: type === 0x0800 ? bytes.subarray(16, 20).join('.') : bytesToIp(bytes.subarray(24, 40)) };
+}
+
+function findTunnel(frame: Buffer, guePort: number | null): Tunnel | null {
+  const packet = findPacket(frame);
+  if (packet === null) return null;
+  return packet.type === 0x0800
+    ? findTunnel4(packet.bytes, packet.at, guePort)
+    : findTunnel6(packet.bytes, packet.at, guePort);
+}
+
+function findTunnel4(packet: Buffer, at: number, guePort: number | null): Tunnel | null {
+  const protocol = packet[9]!;
   const words = packet[0]! & 15;
   const total = packet.readUInt16BE(2);
-  return {
+  const fragment = packet.readUInt16BE(6);
+  const tunnel: Tunnel = {
     at,
+    v6: false,
+    gue: 'none',
     bytes: 20,
     payload: total - 20,
-    protocol: 4,
+    protocol,
     ecn: packet[1]! & 3,
     source: packet.subarray(12, 16).join('.'),
     options: words > 5,
     lies: words < 5 || total < 20 || total > packet.length,
     damaged: checksum(packet.subarray(0, 20)) !== 0,
-    fragment: (packet.readUInt16BE(6) & 0x3fff) !== 0,
+    fragment: (fragment & 0x3fff) !== 0,
   };
+  if (protocol === 4 || protocol === 41) return tunnel;
+  // Only the first fragment says which port it goes to.
+  if (protocol !== 17 || words < 5 || (fragment & 0x1fff) !== 0) return null;
+  return withGue(tunnel, { datagram: packet.subarray(words * 4), room: total - words * 4, guePort });
 }
 
-function findTunnel6(packet: Buffer, at: number): Tunnel | null {
-  if (packet.length < 40 || packet[0]! >> 4 !== 6) return null;
+function findTunnel6(packet: Buffer, at: number, guePort: number | null): Tunnel | null {
   const fragment = packet[6] === 44;
   if (fragment && packet.length < 48) return null;
   const protocol = fragment ? packet[40]! : packet[6]!;
-  if (protocol !== 41 && protocol !== 4) return null;
   const payload = packet.readUInt16BE(4);
-  return {
+  const tunnel: Tunnel = {
     at,
+    v6: true,
+    gue: 'none',
     bytes: 40,
     payload,
     protocol,
@@ -102,6 +159,29 @@ function findTunnel6(packet: Buffer, at: number): Tunnel | null {
     damaged: false,
     fragment,
   };
+  if (protocol === 4 || protocol === 41) return tunnel;
+  if (protocol !== 17 || (fragment && packet.readUInt16BE(42) >= 8)) return null;
+  return withGue(tunnel, { datagram: packet.subarray(fragment ? 48 : 40), room: payload, guePort });
+}
+
+/** draft-ietf-intarea-gue, section 3: the variant is the upper two bits of the first byte. */
+function withGue(
+  tunnel: Tunnel,
+  { datagram, room, guePort }: { readonly datagram: Buffer; readonly room: number; readonly guePort: number | null },
+): Tunnel | null {
+  if (guePort === null || datagram.length < 8 || datagram.readUInt16BE(2) !== guePort) return null;
+  const length = datagram.readUInt16BE(4);
+  const lies = tunnel.lies || length < 8 || (!tunnel.fragment && length > room);
+  const found = (protocol: number, header: number): Tunnel => {
+    const bytes = tunnel.bytes + 8 + header;
+    const plain = (protocol === 4 || protocol === 41) && length >= 8 + header;
+    return { ...tunnel, lies, bytes, protocol, payload: length - 8 - header, gue: plain ? 'plain' : 'refused' };
+  };
+  const [first = 0, protocol = 0, ...flags] = datagram.subarray(8, 12);
+  if (datagram.length < 12) return found(0, 0);
+  if (first >> 6 === 1) return found(first >> 4 === 4 ? 4 : first >> 4 === 6 ? 41 : 0, 0);
+  const plainHeader = first === 0 && flags.every((byte) => byte === 0);
+  return found(plainHeader ? protocol : 0, 4);
 }
 
 function isWhole4(packet: Buffer, room: number): boolean {

@@ -1,13 +1,12 @@
 /**
- * The two ends of a transfer. `serve`: on every address, port 8080, takes what comes until FIN, answers with its
- * SHA-256 and as many bytes as it got. `transfer ADDRESS BYTES`: sends so many, checks what comes back; prints JSON.
- * `beat ADDRESS`: a datagram each millisecond until stdin ends, each answered by the server; prints JSON.
+ * The two ends of a transfer. `serve ADDRESS PORT`: takes what comes until FIN, answers with its SHA-256 and as many
+ * bytes as it got; echoes datagrams. `transfer ADDRESS PORT BYTES`: sends so many, checks what comes back; prints JSON.
+ * `ask ADDRESS PORT BYTES`: one datagram. `beat ADDRESS PORT`: a datagram each millisecond until stdin ends.
  */
 import { createHash, randomBytes } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { connect, createServer } from 'node:net';
 
-const port = 8080;
 const digestBytes = 32;
 
 export interface Transfer {
@@ -16,12 +15,17 @@ export interface Transfer {
   readonly elapsedMs: number;
 }
 
+export interface Answer {
+  /** Null: the echo came back as it was sent. */
+  readonly error: string | null;
+}
+
 export interface Beats {
   readonly sent: number;
   readonly lost: number;
 }
 
-function serve(): void {
+function serve(host: string, port: number): void {
   createServer({ allowHalfOpen: true }, (socket) => {
     const received: Buffer[] = [];
     socket.on('data', (chunk) => received.push(chunk));
@@ -30,13 +34,18 @@ function serve(): void {
       socket.end(Buffer.concat([createHash('sha256').update(body).digest(), body]));
     });
     socket.on('error', () => socket.destroy());
-  }).listen({ port, host: '::', ipv6Only: false }, () => process.stdout.write('ready\n'));
-  const echo = createSocket('udp6');
-  echo.on('message', (message, from) => echo.send(message, from.port, from.address)).bind(port, '::');
+  }).listen({ port, host, ipv6Only: false }, () => process.stdout.write('ready\n'));
+  const echo = createSocket(host.includes(':') ? 'udp6' : 'udp4');
+  echo.on('message', (message, from) => echo.send(message, from.port, from.address)).bind(port, host);
+}
+
+interface Target {
+  readonly host: string;
+  readonly port: number;
 }
 
 /** Null: what came back is what was sent. */
-function transfer(host: string, bytes: number): Promise<string | null> {
+function transfer({ host, port }: Target, bytes: number): Promise<string | null> {
   const sent = randomBytes(bytes);
   const received: Buffer[] = [];
   return new Promise((resolve) => {
@@ -57,13 +66,28 @@ function transfer(host: string, bytes: number): Promise<string | null> {
   });
 }
 
-async function tell(host: string, bytes: number): Promise<void> {
-  const startedMs = performance.now();
-  const result: Transfer = { error: await transfer(host, bytes), elapsedMs: performance.now() - startedMs };
+function ask({ host, port }: Target, bytes: number): Promise<string | null> {
+  const sent = randomBytes(bytes);
+  const socket = createSocket(host.includes(':') ? 'udp6' : 'udp4');
+  return new Promise((resolve) => {
+    const end = (error: string | null) => {
+      clearTimeout(patience);
+      socket.close();
+      resolve(error);
+    };
+    const patience = setTimeout(() => end('no answer in time'), 3000);
+    socket.on('message', (message) => end(message.equals(sent) ? null : 'bytes differ'));
+    socket.on('error', (error) => end(error.message));
+    // Connected, so that what an ICMP error says of it is told, and answers of others are not taken.
+    socket.connect(port, host, () => socket.send(sent));
+  });
+}
+
+function print(result: Transfer | Answer | Beats): void {
   process.stdout.write(`${JSON.stringify(result)}\n`, () => process.exit(0));
 }
 
-function beat(host: string): void {
+function beat({ host, port }: Target): void {
   const socket = createSocket('udp4');
   const missing = new Set<number>();
   let sent = 0;
@@ -82,13 +106,15 @@ function beat(host: string): void {
       socket.send(message, port, host);
     } else if (missing.size === 0 || performance.now() > endMs) {
       clearInterval(timer);
-      const result: Beats = { sent, lost: missing.size };
-      process.stdout.write(`${JSON.stringify(result)}\n`, () => process.exit(0));
+      print({ sent, lost: missing.size });
     }
   }, 1);
 }
 
-const [role, host = '', bytes = '0'] = process.argv.slice(2);
-if (role === 'serve') serve();
-else if (role === 'beat') beat(host);
-else await tell(host, Number(bytes));
+const [role, host = '', port = '0', bytes = '0'] = process.argv.slice(2);
+const target: Target = { host, port: Number(port) };
+const startedMs = performance.now();
+if (role === 'serve') serve(target.host, target.port);
+else if (role === 'beat') beat(target);
+else if (role === 'ask') print({ error: await ask(target, Number(bytes)) });
+else print({ error: await transfer(target, Number(bytes)), elapsedMs: performance.now() - startedMs });

@@ -1,6 +1,8 @@
 import test from 'ava';
 import { checkHost, type Facts } from '../../../src/backend/checks.js';
 import type { HostInterface } from '../../../src/backend/host.js';
+import type { PortMapping } from '../../../src/backend/mapping.js';
+import type { Rules } from '../../../src/backend/rules.js';
 
 const eth0: HostInterface = {
   name: 'eth0',
@@ -24,8 +26,21 @@ const good: Facts = {
   target: eth0,
   interfaces: [lo, eth0],
   mode: 'native',
-  rules: { macs: ['02:00:00:00:00:11'], from: [], vips: [] },
-  vips: ['198.51.100.7', '2001:db8::7'],
+  instance: 'backend-eth0',
+  rules: {
+    macs: ['02:00:00:00:00:11'],
+    ifindex: 2,
+    from: [],
+    onlyVips: false,
+    vips: ['198.51.100.7', '2001:db8::7'],
+    mappings: [],
+    exempt: [],
+    guePort: 6080,
+    clamp: 'off',
+  },
+  overheads: new Map(),
+  out: ['eth0'],
+  asked: [],
   ipv4Setting: (name, key) => settings[`${name}.${key}`] ?? null,
 };
 
@@ -42,14 +57,53 @@ test('a host that is set up has nothing to mend', (t) => {
 test('each thing that is wrong is named with what mends it', (t) => {
   t.deepEqual(found({ target: { ...eth0, up: false } }), ['interface fail: ip link set dev eth0 up']);
   t.deepEqual(found({ target: { ...eth0, mac: '02:00:00:00:00:12' } }), [
-    'mac fail: spillway backend attach --interface eth0',
+    'mac fail: spillway backend attach --interface eth0 --clamp-mss off',
   ]);
-  t.deepEqual(found({ vips: ['2001:db8::8'] }), ['vip fail: ip address add 2001:db8::8/128 dev lo']);
-  t.deepEqual(found({ interfaces: [eth0, { ...lo, addresses: [] }], vips: ['10.0.0.2'] }), [
+  t.deepEqual(found({ asked: ['2001:db8::8'] }), ['vip fail: ip address add 2001:db8::8/128 dev lo']);
+  t.deepEqual(found({ interfaces: [eth0, { ...lo, addresses: [] }], rules: { ...good.rules, vips: ['10.0.0.2'] } }), [
     'vip warn: ip address add 10.0.0.2/32 dev lo',
   ]);
-  t.regex(found({ target: { ...eth0, mtu: 1500 } })[0] ?? '', /^mtu warn: ip link set dev eth0 mtu 1540/);
   t.regex(found({ mode: 'generic' })[0] ?? '', /^mode warn/);
+  t.deepEqual(found({ out: [] }), ['replies fail: spillway backend attach --interface eth0 --clamp-mss off']);
+});
+
+test('too small an MTU is to be mended where nothing makes clients send less; what is wanted is what was seen', (t) => {
+  const small = { target: { ...eth0, mtu: 1500 } };
+  const wanted = (change: Partial<Facts>) =>
+    /^mtu warn.* mtu (\d+)/.exec(found({ ...small, ...change }).at(-1) ?? '')?.[1];
+  t.is(wanted({}), '1548');
+  t.is(wanted({ overheads: new Map([['198.51.100.7', 20]]) }), '1520');
+  t.deepEqual(found({ ...small, rules: { ...good.rules, clamp: 'auto' } }), []);
+  t.deepEqual(found({ ...small, rules: { ...good.rules, clamp: 1400 } }), []);
+  t.is(wanted({ rules: { ...good.rules, clamp: 'auto' }, out: [] }), '1548');
+});
+
+test('a VIP whose ports are mapped need not be on the host; the address that they are mapped to must be', (t) => {
+  const mapping: PortMapping = { protocol: 'tcp', vip: '198.51.100.9', vipPort: 80, host: '10.0.0.2', hostPort: 8080 };
+  const rules = { ...good.rules, vips: ['198.51.100.9'], mappings: [mapping] };
+  t.deepEqual(found({ rules, interfaces: [{ ...lo, addresses: [] }, eth0], ipv4Setting: () => 0 }), []);
+  const gone = found({ rules, interfaces: [lo, { ...eth0, addresses: [] }] });
+  t.regex(gone.join('\n'), /^map fail: ip address add 10\.0\.0\.2\/24 dev/m);
+});
+
+test('a VIP that came to lo after the attach is told of, with the attach that made the rest', (t) => {
+  const late = { ...lo, addresses: [...lo.addresses, '198.51.100.8'] };
+  const mapping: PortMapping = {
+    protocol: 'udp',
+    vip: '2001:db8::7',
+    vipPort: 53,
+    host: '2001:db8::7',
+    hostPort: 5353,
+  };
+  const from = [{ address: '203.0.113.0', bits: 24 }];
+  const exempt = [{ address: '203.0.113.11', bits: 32 }];
+  const rules: Rules = { ...good.rules, from, exempt, mappings: [mapping], guePort: null, clamp: 1400 };
+  t.deepEqual(found({ interfaces: [late, eth0], rules, instance: 'blue', out: ['eth0', 'eth1'] }), [
+    'vip warn: spillway backend attach --interface eth0 --instance blue --from 203.0.113.0/24 ' +
+      '--map udp:[2001:db8::7]:53=[2001:db8::7]:5353 --map-exempt 203.0.113.11/32 --gue-port off --clamp-mss 1400 ' +
+      '--out eth0 eth1',
+  ]);
+  t.deepEqual(found({ interfaces: [late, eth0], rules: { ...good.rules, onlyVips: true } }), []);
 });
 
 test('the larger of the setting of all interfaces and of this one is in force', (t) => {
@@ -66,7 +120,10 @@ test('the larger of the setting of all interfaces and of this one is in force', 
 
 test('ARP settings fail a host with IPv4 VIPs, do not concern one with IPv6 alone, and warn where no VIP is known', (t) => {
   const unset = () => 0;
-  const arp = (vips: readonly string[]) => found({ ipv4Setting: unset, vips }).map((line) => line.split(':')[0]);
+  const arp = (vips: readonly string[]) =>
+    found({ ipv4Setting: unset, interfaces: [{ ...lo, addresses: vips }, eth0], rules: { ...good.rules, vips } }).map(
+      (line) => line.split(':')[0],
+    );
   t.deepEqual(arp(['198.51.100.7']), ['arp_ignore fail', 'arp_announce fail']);
   t.deepEqual(arp(['2001:db8::7']), []);
   t.deepEqual(arp([]), ['arp_ignore warn', 'arp_announce warn']);
