@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import type { Register } from './command.js';
 import { registerAccessList } from './commands/access_list.js';
+import { registerAddresses } from './commands/addresses.js';
 import { registerApply } from './commands/apply.js';
 import { registerBackend } from './commands/backend.js';
 import { registerBackends } from './commands/backends.js';
@@ -10,6 +11,7 @@ import { registerDrain } from './commands/drain.js';
 import { registerDrops } from './commands/drops.js';
 import { registerExplain } from './commands/explain.js';
 import { registerGet } from './commands/get.js';
+import { registerMetering } from './commands/metering.js';
 import { registerDetach, registerReconcile } from './commands/node.js';
 import { registerPurge } from './commands/purge.js';
 import { registerSessions } from './commands/sessions.js';
@@ -24,7 +26,17 @@ const groups: readonly (readonly [title: string, members: readonly Register[]])[
   ['Configuration:', [registerApply, registerGet, registerWeight, registerDrain, registerAccessList]],
   [
     'What is:',
-    [registerStatus, registerBackends, registerSessions, registerExplain, registerDrops, registerCapture, registerTop],
+    [
+      registerStatus,
+      registerBackends,
+      registerSessions,
+      registerExplain,
+      registerDrops,
+      registerCapture,
+      registerTop,
+      registerMetering,
+      registerAddresses,
+    ],
   ],
   ['This node:', [registerReconcile, registerPurge, registerDetach]],
   ['On a backend host:', [registerBackend]],

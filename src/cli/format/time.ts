@@ -43,6 +43,24 @@ export function parseDuration(text: string): number | null {
   return Number(match[1]) * unitMs[match[2] ?? 's']!;
 }
 
+const agoMs: Readonly<Record<string, number>> = { m: 60_000, h: 3_600_000, d: 86_400_000 };
+const isoPattern = /^(\d{4}-\d\d-\d\d)(?:T(\d\d:\d\d(?::\d\d)?)(Z|[+-]\d\d:\d\d)?)?$/;
+
+/** Milliseconds of "2026-01-31", "2026-01-31T14:00Z" (UTC unless it says otherwise), or of so long before now: "90m", "12h", "7d". */
+export function parseMoment(text: string, nowMs: number): number | null {
+  const ago = /^(\d{1,6})(m|h|d)$/.exec(text.trim());
+  if (ago !== null) return nowMs - Number(ago[1]) * agoMs[ago[2]!]!;
+  const iso = isoPattern.exec(text.trim());
+  // Date.parse takes 31 February for a day in March.
+  if (iso === null || dayOf(Date.parse(`${iso[1]}T00:00Z`)) !== iso[1]) return null;
+  const ms = Date.parse(`${iso[1]}T${iso[2] ?? '00:00'}${iso[3] ?? 'Z'}`);
+  return Number.isNaN(ms) ? null : ms;
+}
+
+function dayOf(ms: number): string {
+  return Number.isNaN(ms) ? '' : new Date(ms).toISOString().slice(0, 10);
+}
+
 function two(value: number): string {
   return String(value).padStart(2, '0');
 }

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { formatAge, formatDuration, formatTime, parseDuration } from '../../../src/cli/format/time.js';
+import { formatAge, formatDuration, formatTime, parseDuration, parseMoment } from '../../../src/cli/format/time.js';
 import {
   formatBitRate,
   formatBytes,
@@ -98,4 +98,19 @@ table<string>('durations are read with their unit; plain numbers are seconds', p
   ['', null],
   ['-1s', null],
   ['5 minutes', null],
+]);
+
+const now = Date.UTC(2026, 0, 8, 12);
+table<string>('moments are dates in UTC, or so long before now', (text) => parseMoment(text, now), [
+  ['2026-01-31', Date.UTC(2026, 0, 31)],
+  ['2026-01-31T14:05', Date.UTC(2026, 0, 31, 14, 5)],
+  ['2026-01-31T14:05:06Z', Date.UTC(2026, 0, 31, 14, 5, 6)],
+  ['2026-01-31T14:05+02:00', Date.UTC(2026, 0, 31, 12, 5)],
+  ['7d', Date.UTC(2026, 0, 1, 12)],
+  ['90m', Date.UTC(2026, 0, 8, 10, 30)],
+  ['2026-02-31', null],
+  ['2026-13-01', null],
+  ['2026-01-31T25:00', null],
+  ['1w', null],
+  ['', null],
 ]);
