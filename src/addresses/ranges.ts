@@ -1,4 +1,4 @@
-import { bytesToIp, type Family, familyOf, type Ip, ipToPlainBytes } from '../base/ip.js';
+import { type Family, familyOf, type Ip } from '../base/ip.js';
 import type { Prefix } from '../config/desired.js';
 
 /** Addresses of one family as numbers, both ends included. Never enumerated: an IPv6 prefix has more than fit. */
@@ -7,18 +7,44 @@ export interface Range {
   readonly last: bigint;
 }
 
+/** Of a canonical address. Of those of every LoadBalancer with each document, so without a general parser. */
 export function toNumber(ip: Ip): bigint {
-  let number = 0n;
-  for (const byte of ipToPlainBytes(ip)) number = (number << 8n) | BigInt(byte);
-  return number;
+  if (familyOf(ip) === 4) return BigInt(ip.split('.').reduce((number, part) => number * 256 + Number(part), 0));
+  const [head = '', tail] = ip.split('::');
+  const [left, right] = [digits(head), digits(tail ?? '')];
+  return BigInt(`0x${left}${'0'.repeat(32 - left.length - right.length)}${right}`);
 }
 
+function digits(groups: string): string {
+  if (groups === '') return '';
+  let text = '';
+  for (const group of groups.split(':')) text += group.padStart(4, '0');
+  return text;
+}
+
+/** Canonical text (RFC 5952). */
 export function toIp(number: bigint, family: Family): Ip {
-  const bytes = new Uint8Array(16);
-  if (family === 4) bytes.fill(0xff, 10, 12);
-  let rest = number;
-  for (let i = 15; rest > 0n; i--, rest >>= 8n) bytes[i] = Number(rest & 0xffn);
-  return bytesToIp(bytes);
+  if (family === 4) {
+    const value = Number(number);
+    return `${value >>> 24}.${(value >>> 16) & 255}.${(value >>> 8) & 255}.${value & 255}`;
+  }
+  const groups = number.toString(16).padStart(32, '0').match(/..../g)!;
+  const short = groups.map((group) => group.replace(/^0{1,3}/, ''));
+  const { at, length } = longestZeros(short);
+  if (length < 2) return short.join(':');
+  return `${short.slice(0, at).join(':')}::${short.slice(at + length).join(':')}`;
+}
+
+/** The first of the longest. */
+function longestZeros(groups: readonly string[]): { at: number; length: number } {
+  let longest = { at: 0, length: 0 };
+  for (let at = 0; at < groups.length; at++) {
+    let length = 0;
+    while (groups[at + length] === '0') length++;
+    if (length > longest.length) longest = { at, length };
+    at += length;
+  }
+  return longest;
 }
 
 export function rangeOf({ address, bits }: Prefix): Range {

@@ -19,35 +19,32 @@ export function encodeCheckpoint({ state, outbox }: Checkpoint): string {
     format,
     generation,
     hourMs,
-    services: [...services].map(([id, { owner, packets, bytes, sessions }]) => [id, owner, packets, bytes, sessions]),
+    services: [...services].map(([id, { owner, packets, bytes, sessions }]) => [
+      id,
+      owner,
+      ...texts(packets, bytes, sessions),
+    ]),
     usage: [...usage].map(([name, one]) => [
       name,
-      one.packetsIn,
-      one.bytesIn,
-      one.packetsOut,
-      one.bytesOut,
-      one.newSessions,
+      ...texts(one.packetsIn, one.bytesIn, one.packetsOut, one.bytesOut, one.newSessions),
       one.peakSessions,
       one.meteredMs,
     ]),
     vips: [...vips.values()].map((one) => [
       one.vip,
       one.loadBalancer,
-      one.packetsIn,
-      one.bytesIn,
-      one.packetsOut,
-      one.bytesOut,
+      ...texts(one.packetsIn, one.bytesIn, one.packetsOut, one.bytesOut),
       one.goneAtMs,
     ]),
     reporters: [...reporters].map(([name, { atMs, epochs }]) => [
       name,
       atMs,
-      ...epochs.flatMap(({ epoch, sequence }) => [epoch, sequence]),
+      ...epochs.flatMap(({ epoch, sequence }) => [epoch, String(sequence)]),
     ]),
-    ownerless: [ownerless.packets, ownerless.bytes, ownerless.sessions],
+    ownerless: texts(ownerless.packets, ownerless.bytes, ownerless.sessions),
     outbox: outbox.map(({ day, offset, text }) => [day, offset, text]),
   };
-  const text = JSON.stringify(content, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value));
+  const text = JSON.stringify(content);
   return `{"sha256":"${digest(text)}",${text.slice(1)}\n`;
 }
 
@@ -134,6 +131,11 @@ function parse(text: string): Record<string, unknown> {
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new Error('it is no JSON object');
   return value as Record<string, unknown>;
+}
+
+/** JSON has no integers beyond 2^53. */
+function texts(...counts: readonly bigint[]): string[] {
+  return counts.map(String);
 }
 
 function digest(text: string): string {

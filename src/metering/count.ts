@@ -52,21 +52,28 @@ export function sample(state: MeteringState, now: Sample): MeteringState {
   return pass(turn(pass(counted, before), hourMs), elapsedMs - before);
 }
 
-/** Every reading as it is now; the difference to its owner. */
+/** Every reading as it is now; the difference to its owner. Tens of thousands of them must not stop the event loop. */
 function read(state: MeteringState, { generation, highest, count }: Sample): MeteringState {
-  const same = generation === state.generation;
-  const services = new Map<number, Reading>(same ? state.services : []);
-  const usage = new Map(state.usage);
-  let { ownerless } = state;
+  const services = new Map<number, Reading>(generation === state.generation ? state.services : []);
+  const grown = new Map<string | null, { packets: bigint; bytes: bigint; sessions: bigint }>();
   for (const [id, before] of services) {
     if (id > highest) continue;
-    const now = pick(count(id));
+    const { packets, bytes, sessions } = count(id);
+    if (packets === before.packets && bytes === before.bytes) continue;
+    services.set(id, { packets, bytes, sessions, owner: before.owner });
     // Counters that went back were made anew behind our back: what they say is since then.
-    const grown = now.packets < before.packets || now.bytes < before.bytes ? now : minus(now, before);
-    if (isZero(grown) && now.packets === before.packets) continue;
-    services.set(id, { ...now, owner: before.owner });
-    if (before.owner === null) ownerless = plus(ownerless, grown);
-    else add(usage, before.owner, { packetsIn: grown.packets, bytesIn: grown.bytes, newSessions: grown.sessions });
+    const from = packets < before.packets || bytes < before.bytes ? noCount : before;
+    const sum = grown.get(before.owner) ?? { packets: 0n, bytes: 0n, sessions: 0n };
+    sum.packets += packets - from.packets;
+    sum.bytes += bytes - from.bytes;
+    sum.sessions += sessions - from.sessions;
+    grown.set(before.owner, sum);
+  }
+  const usage = new Map(state.usage);
+  let { ownerless } = state;
+  for (const [owner, { packets, bytes, sessions }] of grown) {
+    if (owner === null) ownerless = plus(ownerless, { packets, bytes, sessions });
+    else add(usage, owner, { packetsIn: packets, bytesIn: bytes, newSessions: sessions });
   }
   return { ...state, generation, services, usage, ownerless };
 }
@@ -170,10 +177,6 @@ export function add(usage: Map<string, Usage>, name: string, more: Partial<Usage
 
 const pick = ({ packets, bytes, sessions }: Count): Count => ({ packets, bytes, sessions });
 const isZero = ({ packets, bytes, sessions }: Count): boolean => packets === 0n && bytes === 0n && sessions === 0n;
-
-function minus(a: Count, b: Count): Count {
-  return { packets: a.packets - b.packets, bytes: a.bytes - b.bytes, sessions: a.sessions - b.sessions };
-}
 
 function plus(a: Count, b: Count): Count {
   return { packets: a.packets + b.packets, bytes: a.bytes + b.bytes, sessions: a.sessions + b.sessions };

@@ -5,7 +5,7 @@ import { begin, disown, own, peak, recordsOf, renewed, sample } from './count.js
 import { type MeteringFiles, nodeFiles } from './files.js';
 import { dayOf, type Entry, Journal } from './journal.js';
 import { merged, parseLine } from './line.js';
-import { take } from './reports.js';
+import { takeAll } from './reports.js';
 import type { MeteringState, Owners } from './state.js';
 import { type Count, HOUR_MS, hourOf, type MeteringRecord, type Report, type Reported } from './types.js';
 
@@ -38,6 +38,12 @@ export interface MeterOptions {
   readonly gatherMs?: number;
 }
 
+interface Waiting {
+  readonly report: Report;
+  readonly resolve: (unknownVips: readonly Ip[]) => void;
+  readonly reject: (error: unknown) => void;
+}
+
 const PERIOD_MS = 5000;
 /** Writing checkpoints takes at most this share of the time. */
 const SHARE = 0.01;
@@ -60,7 +66,8 @@ export class Meter {
   #moves = 0;
   #next: Promise<void> | null = null;
   #last: Promise<void> = Promise.resolve();
-  #gathering: Promise<void> | null = null;
+  #gathering: NodeJS.Timeout | null = null;
+  readonly #waiting: Waiting[] = [];
   #refusal: string | null = null;
   #lastWriteMs = 0;
   #timer: NodeJS.Timeout | null = null;
@@ -186,23 +193,36 @@ export class Meter {
   }
 
   /** VIPs that are not ours; the rest is counted, once, and on disk when it resolves. @throws CapacityError, UnavailableError */
-  async report(report: Report): Promise<readonly Ip[]> {
-    const { now, reporters: most } = this.#options;
-    const { state, fresh, unknownVips } = take(this.#state, report, { atMs: now(), most });
-    if (fresh) {
-      this.#change(state);
-      this.#undurable.set(report.reporter, this.#version);
-    }
-    if (this.#undurable.has(report.reporter)) await this.#gather();
-    return unknownVips;
+  report(report: Report): Promise<readonly Ip[]> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ report, resolve, reject });
+      this.#gathering ??= setTimeout(() => void this.#takeReports(), this.#options.gatherMs ?? GATHER_MS);
+    });
   }
 
-  #gather(): Promise<void> {
-    this.#gathering ??= new Promise((resolve) => setTimeout(resolve, this.#options.gatherMs ?? GATHER_MS)).then(() => {
-      this.#gathering = null;
-      return this.persist();
+  /** Those that came together share a checkpoint. */
+  async #takeReports(): Promise<void> {
+    this.#gathering = null;
+    const waiting = this.#waiting.splice(0);
+    const { now, reporters: most } = this.#options;
+    const reports = waiting.map(({ report }) => report);
+    const { state, answers } = takeAll(this.#state, reports, { atMs: now(), most });
+    if (state !== this.#state) this.#change(state);
+    answers.forEach((answer, i) => {
+      if ('fresh' in answer && answer.fresh) this.#undurable.set(reports[i]!.reporter, this.#version);
     });
-    return this.#gathering;
+    const refusal = reports.some(({ reporter }) => this.#undurable.has(reporter))
+      ? await this.persist().then(
+          () => null,
+          (error: unknown) => error,
+        )
+      : null;
+    waiting.forEach(({ report, resolve, reject }, i) => {
+      const answer = answers[i]!;
+      if (!('fresh' in answer)) reject(answer);
+      else if (this.#undurable.has(report.reporter)) reject(refusal);
+      else resolve(answer.unknownVips);
+    });
   }
 
   /** Flowed in the moments of an apply that a crash cut short, and so is in nobody's record. */

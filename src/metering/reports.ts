@@ -2,15 +2,14 @@ import { CapacityError } from '../base/errors.js';
 import type { Ip } from '../base/ip.js';
 import { add } from './count.js';
 import type { MeteringState, Reporter, VipOwner } from './state.js';
-import type { Report } from './types.js';
+import type { Report, Usage } from './types.js';
 
 /** A reporter that restarts draws a new epoch; a report of one before may still be on its way. */
 const EPOCHS = 4;
 /** Nobody tries the same report for so long. */
-export const REPORTER_MS = 7 * 24 * 3_600_000;
+const REPORTER_MS = 7 * 24 * 3_600_000;
 
 export interface Taken {
-  readonly state: MeteringState;
   /** False: it was counted before. */
   readonly fresh: boolean;
   /** VIPs that no LoadBalancer has: what was said of them is counted nowhere. */
@@ -18,23 +17,46 @@ export interface Taken {
 }
 
 /**
- * Counts a report once, however often it comes: by reporter, epoch and sequence. A report that is behind the last one
- * of its epoch was counted; one further on than the next is new, too (this agent has forgotten, or another was asked).
- * VIPs of others are left out and named, for a backend may serve several clusters.
- * @throws CapacityError when so many reporters are known that another would push one out, and with it its sequence.
+ * Counts each report once, however often it comes: by reporter, epoch and sequence. A report that is behind the last
+ * one of its epoch was counted; one further on than the next is new, too (this agent has forgotten, or another was
+ * asked). VIPs of others are left out and named, for a backend may serve several clusters. CapacityError: so many
+ * reporters are known that another would push one out, and with it its sequence.
  */
-export function take(state: MeteringState, report: Report, { atMs, most }: { atMs: number; most: number }): Taken {
-  const known = state.reporters.get(report.reporter);
-  const last = known?.epochs.find(({ epoch }) => epoch === report.epoch)?.sequence ?? 0n;
-  const unknownVips = [...new Set(report.usage.map(({ vip }) => vip))].filter((vip) => !state.vips.has(vip));
-  if (report.sequence <= last) return { state, fresh: false, unknownVips };
+export function takeAll(
+  state: MeteringState,
+  reports: readonly Report[],
+  { atMs, most }: { atMs: number; most: number },
+): { state: MeteringState; answers: readonly (Taken | CapacityError)[] } {
+  const draft: Draft = {
+    reporters: new Map(state.reporters),
+    usage: new Map(state.usage),
+    vips: new Map(state.vips),
+  };
+  const answers = reports.map((report) => take(draft, report, { atMs, most }));
+  const fresh = answers.some((answer) => 'fresh' in answer && answer.fresh);
+  return { state: fresh ? { ...state, ...draft } : state, answers };
+}
 
-  const reporters = new Map(state.reporters);
+interface Draft {
+  readonly reporters: Map<string, Reporter>;
+  readonly usage: Map<string, Usage>;
+  readonly vips: Map<Ip, VipOwner>;
+}
+
+function take(draft: Draft, report: Report, { atMs, most }: { atMs: number; most: number }): Taken | CapacityError {
+  const { reporters, vips } = draft;
+  const known = reporters.get(report.reporter);
+  const last = known?.epochs.find(({ epoch }) => epoch === report.epoch)?.sequence ?? 0n;
+  const unknownVips = [...new Set(report.usage.map(({ vip }) => vip))].filter((vip) => !vips.has(vip));
+  if (report.sequence <= last) return { fresh: false, unknownVips };
+
   if (known === undefined && reporters.size >= most) forget(reporters, atMs);
-  if (known === undefined && reporters.size >= most)
-    throw new CapacityError('metering.reporters', most, reporters.size + 1);
+  if (known === undefined && reporters.size >= most) {
+    return new CapacityError('metering.reporters', most, reporters.size + 1);
+  }
   reporters.set(report.reporter, heard(known, { report, atMs }));
-  return { state: { ...count(state, report), reporters }, fresh: true, unknownVips };
+  count(draft, report);
+  return { fresh: true, unknownVips };
 }
 
 function heard(known: Reporter | undefined, { report, atMs }: { report: Report; atMs: number }): Reporter {
@@ -47,9 +69,7 @@ function forget(reporters: Map<string, Reporter>, nowMs: number): void {
   for (const [name, { atMs }] of reporters) if (nowMs - atMs > REPORTER_MS) reporters.delete(name);
 }
 
-function count(state: MeteringState, { usage: reported }: Report): MeteringState {
-  const usage = new Map(state.usage);
-  const vips = new Map<Ip, VipOwner>(state.vips);
+function count({ usage, vips }: Draft, { usage: reported }: Report): void {
   for (const { vip, packetsIn, bytesIn, packetsOut, bytesOut } of reported) {
     const owner = vips.get(vip);
     if (owner === undefined) continue;
@@ -62,5 +82,4 @@ function count(state: MeteringState, { usage: reported }: Report): MeteringState
       bytesOut: owner.bytesOut + bytesOut,
     });
   }
-  return { ...state, usage, vips };
 }

@@ -1,10 +1,13 @@
 import test from 'ava';
+import * as fc from 'fast-check';
 import { type Addressed, allocate } from '../../../src/addresses/allocate.js';
+import { toIp, toNumber } from '../../../src/addresses/ranges.js';
 import { usesOf } from '../../../src/addresses/use.js';
 import { InvalidError } from '../../../src/base/errors.js';
-import { type Family, familyOf, type Ip } from '../../../src/base/ip.js';
+import { bytesToIp, type Family, familyOf, type Ip } from '../../../src/base/ip.js';
 import type { AddressPool, AddressRequest, Desired, LoadBalancer, Prefix } from '../../../src/config/desired.js';
 import { backend, desiredOf, group, loadBalancer } from '../../support/desired.js';
+import { holds } from '../../support/holds.js';
 
 function prefix(text: string): Prefix {
   const [address, bits] = text.split('/');
@@ -193,6 +196,22 @@ test('pools of /64 and /48 are neither enumerated nor ever full', (t) => {
   t.is(use!.families[0]!.size, (1n << 80n) - (1n << 64n) - (1n << 16n));
   t.is(use!.families[0]!.free, use!.families[0]!.size - 500n);
   t.true(performance.now() - startedMs < 2000);
+});
+
+test('addresses and numbers are two ways to write one thing', (t) => {
+  holds(
+    fc.property(fc.uint8Array({ minLength: 16, maxLength: 16 }), fc.nat(0xff), fc.boolean(), (bytes, zeros, four) => {
+      // Runs of zeros, in groups of two bytes.
+      for (let group = 0; group < 8; group++) if (zeros & (1 << group)) bytes.fill(0, group * 2, group * 2 + 2);
+      if (four) bytes.set([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff]);
+      const ip = bytesToIp(bytes);
+      t.is(toIp(toNumber(ip), familyOf(ip)), ip);
+    }),
+    { numRuns: 3000 },
+  );
+  t.is(toNumber('255.255.255.255'), 2n ** 32n - 1n);
+  t.is(toNumber('::'), 0n);
+  t.is(toNumber('ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff'), 2n ** 128n - 1n);
 });
 
 test('a family that no pool has is said', (t) => {
