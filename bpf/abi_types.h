@@ -121,6 +121,7 @@ enum backend_flags {
 	BACKEND_CHECKED = 8,   /* health is known */
 	BACKEND_RETIRED = 16,  /* removed; the number is kept until no session names it */
 	BACKEND_DRAINING = 32, /* weight 0: keeps its sessions, gets no new ones, not by persistence either */
+	BACKEND_STEERED = 64,  /* `egress` says how it leaves */
 };
 
 enum forwarding {
@@ -137,7 +138,7 @@ struct backend {
 	__u8 forwarding; /* enum forwarding */
 	__u8 flags;	 /* enum backend_flags */
 	__u32 outer_sum; /* IPv4: unfolded sum of the constant words of the outer header */
-	__u16 egress;	 /* how it leaves: index into egresses; 0: by the port that it came in by */
+	__u16 egress;	 /* how packets leave: index into egresses; 0: by the port and with the tags they came with */
 	__be16 tunnel_port;
 	__u64 identity;
 	struct address address;
@@ -186,6 +187,26 @@ struct aes_tables {
 	__u8 inverse_sbox[256];
 };
 
+#define MAX_EGRESSES 1024 /* rows; 0 is none */
+#define EGRESS_PORTS 8
+#define EGRESS_NAME  16
+
+enum egress_flags {
+	EGRESS_IN_USE = 1,
+};
+
+/* A way out other than back by the port and with the tags that a packet came with: a cache line. */
+struct egress {
+	__u32 ports[EGRESS_PORTS]; /* interfaces that may send it (slaves of a bond: several); 0 ends the list */
+	__u8 mac[6];		   /* source address */
+	__u16 vlan;		   /* the tag that it leaves with; 0: none */
+	__u16 port_count;
+	__u16 flags;		/* enum egress_flags */
+	char name[EGRESS_NAME]; /* of the device whose way this is (eth1, eth0.20, bond0): the row is found again by it
+				 */
+	__u32 pad;
+};
+
 /* ---- sessions ------------------------------------------------------------ */
 
 #define SLOTS_PER_BUCKET 4
@@ -226,7 +247,7 @@ struct session_detail {
 struct settings {
 	__u32 layout; /* LAYOUT_VERSION */
 	__u32 node_id;
-	__u64 macs[MAX_MACS];	      /* own addresses, bytes in memory order, upper 16 bits 0; 0 ends the list */
+	__u64 macs[MAX_MACS]; /* own addresses, bytes in memory order, upper 16 bits 0; the first fills the rest */
 	__u32 key[FINGERPRINT_WORDS]; /* cluster key: fingerprints and Maglev choices */
 	__u64 finish_key[2];
 	__u32 hz;	  /* jiffies per second */

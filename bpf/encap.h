@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* The last step: towards the backend, and out of the port that the packet came in by. */
+/* The last step: towards the backend. */
 #ifndef SPILLWAY_ENCAP_H
 #define SPILLWAY_ENCAP_H
 
 #include <linux/udp.h>
 #include "count.h"
+#include "egress.h"
 
 #define GUE4_BYTES	(sizeof(struct iphdr) + sizeof(struct udphdr))
 #define GUE6_BYTES	(sizeof(struct ipv6hdr) + sizeof(struct udphdr))
@@ -172,6 +173,7 @@ static __always_inline int forward_gue6(struct xdp_md *ctx, const struct packet 
 	return XDP_TX;
 }
 
+/* Ready for its next hop, to go back by the port that it came in by. */
 static __always_inline int forward(struct xdp_md *ctx, const struct packet *packet, const struct backend *backend)
 {
 	switch (backend->forwarding) {
@@ -190,11 +192,26 @@ static __always_inline int forward(struct xdp_md *ctx, const struct packet *pack
 	}
 }
 
-/* Reasons why this backend cannot be sent this packet. */
+/* Reasons why this backend cannot be sent this packet. What goes back the way it came finds room there as it is. */
 static __always_inline int check_forwarding(const struct packet *packet, const struct backend *backend)
 {
 	return backend->outer_bytes && packet->ip_bytes + backend->outer_bytes > backend->mtu ? DROP_TOO_BIG
 											      : VERDICT_NONE;
+}
+
+static __always_inline int check_steered(const struct packet *packet, const struct backend *backend)
+{
+	if (packet->ip_bytes + backend->outer_bytes > backend->mtu)
+		return DROP_TOO_BIG;
+	return egress_of(backend->egress) ? VERDICT_NONE : DROP_EGRESS;
+}
+
+static __always_inline int forward_steered(struct xdp_md *ctx, const struct packet *packet,
+					   const struct backend *backend)
+{
+	int verdict = forward(ctx, packet, backend);
+
+	return verdict == XDP_TX ? leave_by(ctx, backend->egress, packet->tag) : verdict;
 }
 
 #endif

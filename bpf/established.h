@@ -15,6 +15,33 @@
 
 #define LONG_WAY (-1)
 
+static __always_inline void count_established(const struct packet *packet, __u64 session)
+{
+	count_traffic(&svc_counters_v2, session_service(session), packet->frame_bytes, false, true);
+	count_traffic(&be_counters_v2, session_backend(session), packet->frame_bytes, false, true);
+	note(CAPTURE_FORWARDED, session_service(session), session_backend(session));
+}
+
+/* What encapsulation reads of an untagged packet, in one register. */
+static __always_inline __u64 pack_shape(const struct packet *packet)
+{
+	return packet->ip_bytes | (__u64)packet->traffic_class << 32 | (__u64)packet->v6 << 40;
+}
+
+/* A call, so that the code of backends that are not steered stays as it is. */
+static __noinline int steer_established(struct xdp_md *ctx, const struct backend *backend, __u64 tag, __u64 shape)
+{
+	struct packet packet = {
+		.link_bytes = sizeof(struct ethhdr),
+		.ip_bytes = shape,
+		.traffic_class = shape >> 32,
+		.v6 = shape >> 40,
+		.tag = tag,
+	};
+
+	return forward_steered(ctx, &packet, backend);
+}
+
 static __always_inline int forward_established(struct xdp_md *ctx, struct packet *packet,
 					       const struct settings *settings)
 {
@@ -26,11 +53,17 @@ static __always_inline int forward_established(struct xdp_md *ctx, struct packet
 	    session_idle(hit.value, packet->tick) >= REFRESH_TICKS)
 		return LONG_WAY;
 	backend = backend_up(session_backend(hit.value));
-	if (!backend || check_forwarding(packet, backend) != VERDICT_NONE)
+	if (!backend)
 		return LONG_WAY;
-	count_traffic(&svc_counters_v2, session_service(hit.value), packet->frame_bytes, false, true);
-	count_traffic(&be_counters_v2, session_backend(hit.value), packet->frame_bytes, false, true);
-	note(CAPTURE_FORWARDED, session_service(hit.value), session_backend(hit.value));
+	if (__builtin_expect(backend->flags & BACKEND_STEERED, 0)) {
+		if (check_steered(packet, backend) != VERDICT_NONE)
+			return LONG_WAY;
+		count_established(packet, hit.value);
+		return steer_established(ctx, backend, packet->tag, pack_shape(packet));
+	}
+	if (check_forwarding(packet, backend) != VERDICT_NONE)
+		return LONG_WAY;
+	count_established(packet, hit.value);
 	return forward(ctx, packet, backend);
 }
 
@@ -65,7 +98,7 @@ static __always_inline int short_way(struct xdp_md *ctx)
 		if (!may_be_vip4(ip4->daddr))
 			return count_reason(PASS_NOT_VIP);
 		/* Version 4, no options, no fragment. */
-		if (mac_bits(eth->h_dest) != settings->macs[0] || *(__u8 *)ip4 != 0x45 ||
+		if (!is_own_mac(mac_bits(eth->h_dest), settings) || *(__u8 *)ip4 != 0x45 ||
 		    ip4->frag_off & bpf_htons(0x3fff))
 			return LONG_WAY;
 		packet.protocol = ip4->protocol;
@@ -79,7 +112,7 @@ static __always_inline int short_way(struct xdp_md *ctx)
 	if (eth->h_proto == bpf_htons(ETH_P_IPV6) && (void *)(ip6 + 1) <= end) {
 		if (!may_be_vip6(ip6->daddr.in6_u.u6_addr32))
 			return count_reason(PASS_NOT_VIP);
-		if (mac_bits(eth->h_dest) != settings->macs[0] || ip6->version != 6)
+		if (!is_own_mac(mac_bits(eth->h_dest), settings) || ip6->version != 6)
 			return LONG_WAY;
 		packet.v6 = true;
 		packet.protocol = ip6->nexthdr;

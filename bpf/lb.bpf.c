@@ -7,28 +7,22 @@
 #include "encap.h"
 #include "established.h"
 
-static __always_inline bool is_own_mac(__u64 mac, const struct settings *settings)
-{
-	if (mac == settings->macs[0])
-		return true;
-	for (int i = 1; i < MAX_MACS && settings->macs[i]; i++)
-		if (mac == settings->macs[i])
-			return true;
-	return false;
-}
-
 /* The backend is known: out it goes, counted. */
 static __always_inline int deliver(struct xdp_md *ctx, struct work *work)
 {
 	const struct packet *packet = &work->packet;
 	struct backend *backend = backend_up(work->backend_id);
-	int reason = backend ? check_forwarding(packet, backend) : DROP_BACKEND_DOWN;
+	bool steered = backend && backend->flags & BACKEND_STEERED;
+	int reason;
 
-	if (!backend || reason != VERDICT_NONE)
+	if (!backend)
+		return finish(ctx, DROP_BACKEND_DOWN, work);
+	reason = steered ? check_steered(packet, backend) : check_forwarding(packet, backend);
+	if (reason != VERDICT_NONE)
 		return finish(ctx, reason, work);
 	count_traffic(&svc_counters_v2, work->service_id, packet->frame_bytes, work->fresh, work->tracked);
 	count_traffic(&be_counters_v2, work->backend_id, packet->frame_bytes, work->fresh, work->tracked);
-	return forward(ctx, packet, backend);
+	return steered ? forward_steered(ctx, packet, backend) : forward(ctx, packet, backend);
 }
 
 static __noinline int long_way(struct xdp_md *ctx)

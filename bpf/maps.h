@@ -73,5 +73,6 @@ struct {
 #endif
 
 ARRAY_MAP(backends_v2, struct backend, 1); /* set at load */
+ARRAY_MAP(egresses_v2, struct egress, MAX_EGRESSES);
 
 #endif

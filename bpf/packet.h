@@ -45,6 +45,14 @@ static __always_inline __u64 mac_bits(const __u8 *mac)
 	return *(const __u32 *)mac | (__u64) * (const __u16 *)(mac + 4) << 32;
 }
 
+static __always_inline bool is_own_mac(__u64 mac, const struct settings *settings)
+{
+	for (int i = 0; i < MAX_MACS; i++)
+		if (mac == settings->macs[i])
+			return true;
+	return false;
+}
+
 static __always_inline __u8 traffic_class6(const struct ipv6hdr *ip)
 {
 	return ip->priority << 4 | ip->flow_lbl[0] >> 4;

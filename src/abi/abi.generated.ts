@@ -317,6 +317,42 @@ export const aesTablesOffset = {
   inverseSbox: 4096,
 } as const;
 
+export const egressSize = 64;
+export const egressOffset = {
+  ports: 0,
+  mac: 32,
+  vlan: 38,
+  portCount: 40,
+  flags: 42,
+  name: 44,
+} as const;
+export interface Egress {
+  readonly ports: readonly number[];
+  readonly mac: Uint8Array;
+  readonly vlan: number;
+  readonly portCount: number;
+  readonly flags: number;
+  readonly name: Uint8Array;
+}
+export function readEgress(view: DataView, at: number): Egress {
+  return {
+    ports: Array.from({ length: 8 }, (_, i) => view.getUint32(at + 0 + i * 4, true)),
+    mac: new Uint8Array(view.buffer, view.byteOffset + at + 32, 6).slice(),
+    vlan: view.getUint16(at + 38, true),
+    portCount: view.getUint16(at + 40, true),
+    flags: view.getUint16(at + 42, true),
+    name: new Uint8Array(view.buffer, view.byteOffset + at + 44, 16).slice(),
+  };
+}
+export function writeEgress(view: DataView, at: number, value: Egress): void {
+  value.ports.forEach((item, i) => { view.setUint32(at + 0 + i * 4, item, true); });
+  new Uint8Array(view.buffer, view.byteOffset + at + 32, 6).set(value.mac);
+  view.setUint16(at + 38, value.vlan, true);
+  view.setUint16(at + 40, value.portCount, true);
+  view.setUint16(at + 42, value.flags, true);
+  new Uint8Array(view.buffer, view.byteOffset + at + 44, 16).set(value.name);
+}
+
 export const sessionSlotSize = 16;
 export const sessionSlotOffset = {
   tag: 0,
@@ -609,6 +645,7 @@ export const BackendFlags = {
   BACKEND_CHECKED: 8,
   BACKEND_RETIRED: 16,
   BACKEND_DRAINING: 32,
+  BACKEND_STEERED: 64,
 } as const;
 
 export const Forwarding = {
@@ -618,6 +655,10 @@ export const Forwarding = {
   FORWARD_IPIP6: 3,
   FORWARD_GUE4: 4,
   FORWARD_GUE6: 5,
+} as const;
+
+export const EgressFlags = {
+  EGRESS_IN_USE: 1,
 } as const;
 
 export const Reason = {

@@ -1,3 +1,4 @@
+import { egressDevice, egressIdentity } from '../compile/egress.js';
 import { IdLedger } from '../compile/ids.js';
 import type { AgentConfig } from '../config/agent.js';
 import type { DataPlaneNode } from './dataplane-node.js';
@@ -15,5 +16,6 @@ export function adoptIds(config: AgentConfig, node: DataPlaneNode): IdLedger {
   for (const [id, { identity }] of have.services) ids.services.adopt(identity, id);
   for (const [id, { identity }] of have.pools) ids.pools.adopt(identity, id);
   for (const [id, { identity }] of have.backends) ids.backends.adopt(identity, id);
+  for (const [id, row] of have.egresses) ids.egresses.adopt(egressIdentity(egressDevice(row)), id);
   return ids;
 }

@@ -23,7 +23,7 @@ import { createNextHopTracker } from '../netlink/tracker.js';
 import { adoptIds } from './adopt-ids.js';
 import { createCapturePort } from './capture.js';
 import { Controller } from './controller.js';
-import { detachInstance, openNode } from './dataplane-node.js';
+import { detachInstance, openNode, siteOf } from './dataplane-node.js';
 import { goneKeys, HealthSaver, restoreHealth } from './health-memory.js';
 import { openMeter, ownersOf } from './metering.js';
 import { NextHopPreparation } from './preparation.js';
@@ -69,15 +69,18 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
   const tracker = createNextHopTracker({
     netlink: NetlinkSocket,
     interfaces: config.interfaces,
-    onChange: ({ addresses, interfaces }) => {
-      if (preparation?.take(addresses)) controller.recompute();
+    onChange: ({ addresses, interfaces, waysOut }) => {
+      if (preparation) {
+        if (waysOut) controller.observed.setWaysOut(tracker.waysOut());
+        if (preparation.take(addresses) || waysOut) controller.recompute();
+      }
       if (interfaces) reconciler?.soon();
       notify();
     },
   });
   await tracker.settled();
 
-  const node = openNode(config, { objects, secret, interfaces: tracker.interfaces(), log });
+  const node = openNode(config, { objects, secret, ports: tracker.ports(), log });
   const ids = adoptIds(config, node);
   const have = node.control.read();
   const { meter, problems: meterProblems } = await openMeter(config, {
@@ -147,6 +150,7 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
     onApply: ({ ok, durationMs }) => metrics.onApply({ result: ok ? 'changed' : 'failed', durationMs }),
   });
   preparation = new NextHopPreparation(tracker, controller.observed);
+  controller.observed.setWaysOut(tracker.waysOut());
   const { table, control, counters } = node;
   const sweeper = new Sweeper({
     table,
@@ -168,7 +172,7 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
     }
   });
 
-  startProblems.push(...node.attachProbes());
+  startProblems.push(...node.attachProbes(tracker.ports()));
   const loaded = await store.load();
   for (const { path, setAside, reason } of loaded.damaged) {
     const text = `${path} is damaged (${reason})${setAside ? `, set aside as ${setAside}` : ''}`;
@@ -182,11 +186,12 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
   const { saved } = loaded;
   const orphaned = !saved && node.adopted && have.services.size > 0;
   preparation.adopt(have.backends.values(), {
+    egresses: have.egresses,
     onEnd: () => controller.recompute(),
   });
   await sweeper.reserveNamed(have.services);
   await controller.start(have, saved);
-  const first = node.attachInterfaces(tracker.interfaces());
+  const first = node.attachPorts(siteOf(tracker));
   for (const text of first.problems) log.error({}, text);
   reconciler = new Reconciler({
     controller,
@@ -225,7 +230,7 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
         counters,
         sessionCounts: () => sweeper.counts,
         health: (key) => health.record(key),
-        attachments: () => node.attachments(tracker.interfaces()),
+        attachments: () => node.attachments(siteOf(tracker)),
         dropSample: (reason) => samples.get(reason) ?? null,
         reconciliation: () => reconciler!.status(),
         problems,
@@ -268,7 +273,7 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
     capture: createCapturePort({
       node,
       compiled: () => controller.compiled,
-      interfaces: () => tracker.interfaces(),
+      interfaces: () => tracker.ports(),
       exclusively: (work) => controller.exclusively(work),
     }),
     node: {

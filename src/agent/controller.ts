@@ -332,9 +332,10 @@ export class Controller implements ConfigPort {
   /** Numbers that were given out for a state that did not come into force. */
   #releaseUnused(): void {
     const { ids } = this.#options;
-    const { services, pools, backends } = this.#applied;
+    const { services, pools, backends, egresses } = this.#applied;
     ids.services.retain((_, id) => services.has(id) || this.retiring.services.has(id));
     ids.pools.retain((_, id) => pools.has(id));
+    ids.egresses.retain((_, id) => egresses.has(id));
     ids.backends.retain((_, id) => backends.has(id) || this.retiring.backends.has(id));
   }
 

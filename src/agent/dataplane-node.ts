@@ -22,13 +22,29 @@ import { checkSettingsLayout, type OpenedMaps, openCapture, openMaps, pinProgram
 import { SessionTable } from '../dataplane/session-table.js';
 import { deriveKey, freshSettings, SettingsMap } from '../dataplane/settings.js';
 import { ControlTables } from '../dataplane/tables.js';
-import type { InterfaceState } from '../netlink/types.js';
+import type { NextHopTracker } from '../netlink/tracker.js';
+import type { Port } from '../netlink/types.js';
 
 /** Handle and priority of the filter that steers probes: see bpf/probe.bpf.c. */
 const PROBE_HANDLE = 1;
 const PROBE_PRIORITY = 1;
+/** MAX_MACS of bpf/abi_types.h. */
+const MAX_MACS = 8;
 /** Above this a frame does not fit in one page of the driver: the program must take fragments. */
 const LINEAR_MTU = 3400;
+
+/** Where the program belongs, as the links are now. */
+export interface Site {
+  readonly ports: readonly Port[];
+  /** Own addresses. */
+  readonly macs: readonly string[];
+  /** Interfaces of the configuration whose ports are not known. */
+  readonly missing: readonly string[];
+}
+
+export function siteOf(tracker: Pick<NextHopTracker, 'ports' | 'macs' | 'missing'>): Site {
+  return { ports: tracker.ports(), macs: tracker.macs(), missing: tracker.missing() };
+}
 
 /** The data plane of this node: its maps, its program, where it is attached. */
 export interface DataPlaneNode {
@@ -44,11 +60,11 @@ export interface DataPlaneNode {
   onEvents(listener: (records: Uint8Array) => void): void;
   /** A copy of the program that captures takes its place on every interface, in one step each, until closed. */
   startCapture(onRecords: (records: Uint8Array, lost: number) => void): NodeCapture;
-  /** The probe program onto the interfaces, so that checks take the way of traffic. Problems in words. */
-  attachProbes(): readonly string[];
+  /** The probe program onto the ports, so that checks take the way of traffic. Problems in words. */
+  attachProbes(ports: readonly Port[]): readonly string[];
   /** Attaches what is not attached, and tells how many attachments it had to make or mend. */
-  attachInterfaces(interfaces: readonly InterfaceState[]): { mended: number; problems: readonly string[] };
-  attachments(interfaces: readonly InterfaceState[]): readonly AttachmentStatus[];
+  attachPorts(site: Site): { mended: number; problems: readonly string[] };
+  attachments(site: Site): readonly AttachmentStatus[];
   /** Leaves pins and attachments as they are. */
   close(): void;
 }
@@ -64,11 +80,11 @@ export interface NodeCapture {
 
 export function openNode(
   config: AgentConfig,
-  options: { objects: string; secret: Uint8Array | null; interfaces: readonly InterfaceState[]; log: Logger },
+  options: { objects: string; secret: Uint8Array | null; ports: readonly Port[]; log: Logger },
 ): DataPlaneNode {
   const pins = pinsOf(config.pinDirectory, config.instance);
   const clock = openTickClock(`${options.objects}/clock.bpf.o`);
-  const frags = options.interfaces.some(({ mtu }) => mtu > LINEAR_MTU);
+  const frags = options.ports.some(({ mtu }) => mtu > LINEAR_MTU);
   const opened = openMaps({
     pins,
     bpffs: bpffsOf(config.pinDirectory),
@@ -131,6 +147,7 @@ class Node implements DataPlaneNode {
   #inForce: BpfProgram;
   #probe: BpfProgram | null = null;
   #pinnedProgram = false;
+  #tidied = false;
 
   constructor(config: AgentConfig, parts: NodeParts) {
     const { maps, program, adopted, differences } = parts.opened;
@@ -191,11 +208,10 @@ class Node implements DataPlaneNode {
     };
   }
 
-  attachProbes(): readonly string[] {
+  attachProbes(ports: readonly Port[]): readonly string[] {
     const problems: string[] = [];
-    for (const name of this.#config.interfaces) {
-      const ifindex = interfaceIndex(name);
-      if (ifindex === null || this.#isSomebodyElses(name, ifindex)) continue;
+    for (const { name, ifindex } of ports) {
+      if (this.#isSomebodyElses(name, ifindex)) continue;
       const { problem } = this.#keepProbe(name, ifindex);
       if (problem) problems.push(problem);
     }
@@ -234,57 +250,99 @@ class Node implements DataPlaneNode {
     return this.#probe;
   }
 
-  attachInterfaces(interfaces: readonly InterfaceState[]): { mended: number; problems: readonly string[] } {
+  attachPorts({ ports, macs, missing }: Site): { mended: number; problems: readonly string[] } {
     const problems: string[] = [];
     let mended = 0;
-    this.settings.setMacs(interfaces.map(({ mac }) => parseMac(mac)).filter((mac) => mac !== null));
+    this.settings.setMacs(macs.map(parseMac).filter((mac) => mac !== null));
+    if (macs.length > MAX_MACS) {
+      problems.push(
+        `the interfaces have ${macs.length} MAC addresses, of which ${MAX_MACS} are used: frames to ${macs.slice(MAX_MACS).join(', ')} go to the kernel`,
+      );
+    }
     if (!this.#pinnedProgram) {
       pinProgram(this.program, this.#parts.pins);
       this.#pinnedProgram = true;
-      for (const name of detachAllBut(this.#parts.pins, this.#config.interfaces)) {
-        detachProbe(name);
-        this.#parts.log.warn({ interface: name }, `detached from ${name}: the configuration names it no more`);
-      }
     }
-    for (const name of this.#config.interfaces) {
-      const device = interfaces.find((candidate) => candidate.name === name);
-      /* The tracker tells of interfaces that are missing. */
-      if (!device) continue;
+    if (missing.length === 0) this.#tidy(ports);
+    for (const port of ports) {
       try {
-        if (!this.#holds(name, device.ifindex)) {
-          this.#attached.get(name)?.link.close();
-          this.#attached.set(name, attach(this.#inForce, this.#parts.pins, device, this.#config.xdpMode));
+        if (!this.#holds(port)) {
+          this.#attach(port, this.#config.xdpMode);
           mended++;
         }
-        const probe = this.#keepProbe(name, device.ifindex);
+        const probe = this.#keepProbe(port.name, port.ifindex);
         if (probe.mended) mended++;
         if (probe.problem) problems.push(probe.problem);
       } catch (error) {
-        this.#attached.delete(name);
+        this.#attached.delete(port.name);
         problems.push((error as Error).message);
       }
     }
-    return { mended, problems };
+    return { mended: mended + this.#useOneMode(ports), problems };
   }
 
-  #holds(name: string, ifindex: number): boolean {
+  #attach(port: Port, mode: AgentConfig['xdpMode']): void {
+    this.#attached.get(port.name)?.link.close();
+    this.#attached.set(port.name, attach(this.#inForce, this.#parts.pins, port, mode));
+  }
+
+  /** Off what the configuration, or the bond that it named, has no more. While something is missing that is not known. */
+  #tidy(ports: readonly Port[]): void {
+    const names = ports.map(({ name }) => name);
+    const strays = [...this.#attached.keys()].filter((name) => !names.includes(name));
+    if (this.#tidied && strays.length === 0) return;
+    this.#tidied = true;
+    for (const name of strays) {
+      this.#attached.get(name)!.link.close();
+      this.#attached.delete(name);
+    }
+    for (const name of detachAllBut(this.#parts.pins, names)) {
+      detachProbe(name);
+      this.#parts.log.warn(
+        { interface: name },
+        `detached from ${name}: it belongs to no interface of the configuration`,
+      );
+    }
+  }
+
+  /** A driver takes frames only from programs of its own mode: one port that needs the generic one has all use it. */
+  #useOneMode(ports: readonly Port[]): number {
+    const held = ports.flatMap((port) => {
+      const attachment = this.#attached.get(port.name);
+      return attachment ? [{ port, attachment }] : [];
+    });
+    const generic = held.find(({ attachment }) => attachment.mode === 'generic');
+    if (!generic) return 0;
+    const native = held.filter(({ attachment }) => attachment.mode === 'native');
+    for (const { port } of native) {
+      this.#attach(port, 'generic');
+      const fallbackReason = `${generic.port.name} is in generic mode, and packets pass between interfaces of one mode only`;
+      this.#attached.set(port.name, { ...this.#attached.get(port.name)!, fallbackReason });
+    }
+    return native.length;
+  }
+
+  #holds({ name, ifindex }: { readonly name: string; readonly ifindex: number }): boolean {
     const known = this.#attached.get(name);
     return known?.ifindex === ifindex && queryXdp(ifindex)?.programId === this.#inForce.info.id;
   }
 
-  attachments(interfaces: readonly InterfaceState[]): readonly AttachmentStatus[] {
-    return this.#config.interfaces.map((name) => {
+  attachments({ ports, missing }: Site): readonly AttachmentStatus[] {
+    const attached = ports.map(({ name, mac, mtu, serves }): AttachmentStatus => {
       const known = this.#attached.get(name);
-      const device = interfaces.find((candidate) => candidate.name === name);
       return {
         interface: name,
         mode: known?.mode ?? 'native',
-        attached: known !== undefined && interfaceName(known.ifindex) === name && this.#holds(name, known.ifindex),
-        mac: device?.mac ?? '',
-        mtu: device?.mtu ?? 0,
+        attached:
+          known !== undefined && interfaceName(known.ifindex) === name && this.#holds({ name, ifindex: known.ifindex }),
+        mac,
+        mtu,
         fallbackReason: known?.fallbackReason ?? '',
+        serves,
       };
     });
+    const absent = { mode: 'native', attached: false, mac: '', mtu: 0, fallbackReason: '' } as const;
+    return [...attached, ...missing.map((name) => ({ ...absent, interface: name, serves: [name] }))];
   }
 
   close(): void {

@@ -26,6 +26,8 @@ const nobody: Omit<Explanation, 'verdict' | 'reason' | 'steps'> = {
   backend: '',
   backendAddress: '',
   nextHopMac: '',
+  egressInterface: '',
+  egressVlan: 0,
   forwarding: null,
 };
 
@@ -100,8 +102,9 @@ export function explainFlow(
   );
 }
 
-function destination({ backend, nextHopMac, group }: CompiledBackend): Partial<Explanation> {
-  return { backend: backend.name, backendAddress: backend.address, nextHopMac, backendGroup: group };
+function destination({ backend, nextHopMac, device, vlan, group }: CompiledBackend): Partial<Explanation> {
+  const egress = { egressInterface: device, egressVlan: vlan };
+  return { backend: backend.name, backendAddress: backend.address, nextHopMac, ...egress, backendGroup: group };
 }
 
 /** What the table before the last swap says, while connections that began by it may still lack a session. */

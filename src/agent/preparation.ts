@@ -1,5 +1,6 @@
-import { BackendFlags, type Backend as BackendRow } from '../abi/abi.generated.js';
+import { BackendFlags, type Backend as BackendRow, type Egress } from '../abi/abi.generated.js';
 import { bytesToIp, formatMac, type Ip } from '../base/ip.js';
+import { egressDevice } from '../compile/egress.js';
 import type { BackendGroup, Desired } from '../config/desired.js';
 import type { NextHopTracker } from '../netlink/tracker.js';
 import type { NextHop } from '../netlink/types.js';
@@ -29,14 +30,21 @@ export class NextHopPreparation {
    * Next hops by which the data plane forwards already: to a restarted agent they stand until the kernel knows better,
    * for a neighbour that is slow to answer is no reason to take traffic from its backend.
    */
-  adopt(rows: Iterable<BackendRow>, { onEnd }: { onEnd: () => void }): void {
-    for (const { flags, nextHop, address, source, mtu } of rows) {
+  adopt(
+    rows: Iterable<BackendRow>,
+    { egresses = new Map(), onEnd }: { egresses?: ReadonlyMap<number, Egress>; onEnd: () => void },
+  ): void {
+    for (const { flags, nextHop, address, source, mtu, egress } of rows) {
       if (!(flags & BackendFlags.BACKEND_UP)) continue;
+      const way = egresses.get(egress);
       const via = bytesToIp(address);
       this.#adopted.set(via, {
         state: 'resolved',
         mac: formatMac(nextHop),
         ifindex: 0,
+        device: way ? egressDevice(way) : '',
+        vlan: way?.vlan ?? 0,
+        steered: way !== undefined,
         mtu,
         source: bytesToIp(source),
         via,
@@ -108,7 +116,14 @@ function sameHop(a: NextHop | undefined, b: NextHop): boolean {
   if (a === undefined || a.state !== b.state) return false;
   if (a.state === 'unresolved') return b.state === 'unresolved' && a.reason === b.reason;
   return (
-    b.state === 'resolved' && a.mac === b.mac && a.mtu === b.mtu && a.source === b.source && a.ifindex === b.ifindex
+    b.state === 'resolved' &&
+    a.mac === b.mac &&
+    a.mtu === b.mtu &&
+    a.source === b.source &&
+    a.ifindex === b.ifindex &&
+    a.device === b.device &&
+    a.vlan === b.vlan &&
+    a.steered === b.steered
   );
 }
 

@@ -4,7 +4,7 @@ import type { TableOp } from '../compile/ops.js';
 import type { ReconcileRun } from '../metrics/agent_series.js';
 import type { NextHopTracker } from '../netlink/tracker.js';
 import type { Controller } from './controller.js';
-import type { DataPlaneNode } from './dataplane-node.js';
+import { type DataPlaneNode, siteOf } from './dataplane-node.js';
 
 /** Maglev tables whose contents are compared in one run of the timer: the whole of them takes many runs. */
 const TABLES_PER_RUN = 8;
@@ -71,7 +71,7 @@ export class Reconciler {
   async #reconcile(suspects: readonly number[]): Promise<{ repairs: number; ops: readonly TableOp[] }> {
     const { node, tracker, controller, log } = this.#options;
     if (this.#closed) return { repairs: 0, ops: [] };
-    const attached = node.attachInterfaces(tracker.interfaces());
+    const attached = node.attachPorts(siteOf(tracker));
     this.#problems = attached.problems;
     const ops = await controller.reconcile(new Set(suspects.filter((pool) => this.#isSuspect(pool))));
     if (ops.length > 0) log.warn({ repairs: ops.length }, 'the kernel differed from what should be: repaired');

@@ -4,17 +4,19 @@ import type { TableOp } from '../compile/ops.js';
 import type { PoolRow, Tables } from '../compile/tables.js';
 import type { ControlTables } from '../dataplane/tables.js';
 import type { HealthState } from '../health/types.js';
-import type { NextHop } from '../netlink/types.js';
+import type { NextHop, WayOut } from '../netlink/types.js';
 
 /** Observed state as it comes in, and which of it the last compile has not seen yet. */
 export class ObservedState {
   readonly #health = new Map<string, HealthState>();
   readonly #nextHops = new Map<Ip, NextHop>();
+  #waysOut: ReadonlyMap<string, WayOut> = new Map();
+  #waysOutChanged = false;
   #healthKeys = new Set<string>();
   #addresses = new Set<Ip>();
 
   get now(): Observed {
-    return { health: this.#health, nextHops: this.#nextHops };
+    return { health: this.#health, nextHops: this.#nextHops, waysOut: this.#waysOut };
   }
 
   setHealth(key: string, state: HealthState): void {
@@ -28,6 +30,11 @@ export class ObservedState {
     this.#addresses.add(address);
   }
 
+  setWaysOut(waysOut: ReadonlyMap<string, WayOut>): void {
+    this.#waysOut = waysOut;
+    this.#waysOutChanged = true;
+  }
+
   /** Of what no configuration names any more: should it come back, it is not what it was. */
   forget({ keys = [], addresses = [] }: { keys?: Iterable<string>; addresses?: Iterable<Ip> }): void {
     for (const key of keys) this.#health.delete(key);
@@ -36,14 +43,15 @@ export class ObservedState {
 
   /** Is there anything that no compile has seen? */
   get hasDirty(): boolean {
-    return this.#healthKeys.size > 0 || this.#addresses.size > 0;
+    return this.#healthKeys.size > 0 || this.#addresses.size > 0 || this.#waysOutChanged;
   }
 
   /** What changed since the last call. */
   takeDirty(): Dirty {
-    const dirty = { healthKeys: this.#healthKeys, addresses: this.#addresses };
+    const dirty = { healthKeys: this.#healthKeys, addresses: this.#addresses, waysOut: this.#waysOutChanged };
     this.#healthKeys = new Set();
     this.#addresses = new Set();
+    this.#waysOutChanged = false;
     return dirty;
   }
 
@@ -51,6 +59,7 @@ export class ObservedState {
   giveBack(dirty: Dirty): void {
     for (const key of dirty.healthKeys) this.#healthKeys.add(key);
     for (const address of dirty.addresses) this.#addresses.add(address);
+    this.#waysOutChanged ||= dirty.waysOut ?? false;
   }
 }
 

@@ -118,7 +118,7 @@ function listeners(sources: StatusSources, summary: boolean): ListenerStatus[] {
 
 function backendStatus(
   { health }: StatusSources,
-  { backend, health: state, up, problem, nextHopMac, checkKey }: CompiledBackend,
+  { backend, health: state, up, problem, nextHopMac, device, vlan, checkKey }: CompiledBackend,
   traffic: TrafficStatus,
 ): BackendStatus {
   const record = state === 'unchecked' ? null : health(checkKey);
@@ -131,6 +131,8 @@ function backendStatus(
     up,
     draining: backend.weight === 0,
     nextHopMac,
+    egressInterface: device,
+    egressVlan: vlan,
     reason: problem || (record?.reason ?? ''),
     sinceMs: record?.sinceMs ?? null,
     lastCheckUs: record?.lastCheckUs ?? null,

@@ -144,7 +144,8 @@ export class Sweeper {
       const free = new Set(freeServices);
       ids.services.retain((_, id) => !free.has(id));
     }
-    const { pools } = controller.applied;
+    const { pools, egresses } = controller.applied;
     if (ids.pools.size > pools.size) ids.pools.retain((_, id) => pools.has(id));
+    if (ids.egresses.size > egresses.size) ids.egresses.retain((_, id) => egresses.has(id));
   }
 }

@@ -121,6 +121,8 @@ export interface AttachmentStatus {
   readonly mac: string;
   readonly mtu: number;
   readonly fallbackReason: string;
+  /** Interfaces of the configuration that it stands for. */
+  readonly serves: readonly string[];
 }
 
 export interface SessionTableStatus {
@@ -180,6 +182,10 @@ export interface BackendStatus {
   readonly up: boolean;
   readonly draining: boolean;
   readonly nextHopMac: string;
+  /** Empty while it is not known. */
+  readonly egressInterface: string;
+  /** 0: no tag. */
+  readonly egressVlan: number;
   readonly reason: string;
   readonly sinceMs: number | null;
   readonly lastCheckUs: number | null;
@@ -275,6 +281,10 @@ export interface Explanation {
   readonly backend: string;
   readonly backendAddress: string;
   readonly nextHopMac: string;
+  /** Empty while it is not known. */
+  readonly egressInterface: string;
+  /** 0: no tag. */
+  readonly egressVlan: number;
   readonly forwarding: Forwarding | null;
 }
 

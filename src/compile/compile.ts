@@ -16,6 +16,7 @@ import type {
   Dirty,
   Observed,
 } from './compiled.js';
+import { egressRows } from './egress.js';
 import { rememberedIdentity } from './identity.js';
 import type { IdLedger } from './ids.js';
 import { compilePool, type PoolSpec, specOf } from './pool.js';
@@ -46,7 +47,8 @@ export function compile(
   options: CompileOptions & { previous?: Previous; inForce?: Tables },
 ): Compiled {
   const known = options.previous?.compiled.pools ?? [];
-  const { specs, uses } = viewsOf(desired, options.inForce ?? emptyTables, known);
+  const inForce = options.inForce ?? emptyTables;
+  const { specs, uses } = viewsOf(desired, inForce, known);
   const before = new Map(known.map((pool) => [pool.key, pool]));
   const pools = new Map<string, CompiledPool>();
   for (const spec of specs) {
@@ -77,6 +79,7 @@ export function compile(
       services: new Map([...services].map(([id, service]) => [id, serviceRow(service, options.tickMs)])),
       pools: new Map([...pools.values()].map((pool): [number, PoolRow] => [pool.id, pool.row])),
       backends: backends.as(rowOf),
+      egresses: egressRows(pools.values(), observed, { ids, inForce }),
     },
     pools: [...pools.values()],
     services,

@@ -2,7 +2,7 @@ import type { Backend as BackendRow } from '../abi/abi.generated.js';
 import type { Ip } from '../base/ip.js';
 import type { Backend, BackendGroup, Listener, LoadBalancer } from '../config/desired.js';
 import type { CheckTarget, HealthState } from '../health/types.js';
-import type { NextHop } from '../netlink/types.js';
+import type { NextHop, WayOut } from '../netlink/types.js';
 import type { PooledRows } from './pooled.js';
 import type { Tables } from './tables.js';
 
@@ -15,12 +15,15 @@ export interface Observed {
   readonly recoveredAtMs?: ReadonlyMap<string, number>;
   /** On the same clock. */
   readonly nowMs?: number;
+  /** By device. */
+  readonly waysOut: ReadonlyMap<string, WayOut>;
 }
 
 /** What changed in Observed since the last compile: pools that none of it touches are taken over as they are. */
 export interface Dirty {
   readonly healthKeys: ReadonlySet<string>;
   readonly addresses: ReadonlySet<Ip>;
+  readonly waysOut?: boolean;
 }
 
 export interface CompileOptions {
@@ -59,6 +62,8 @@ export interface CompiledPool {
   readonly healthyCount: number;
   /** When its weights change next by time alone, on the clock of Observed.nowMs; null: never. */
   readonly nextChangeMs: number | null;
+  /** Devices that its backends are steered out of. */
+  readonly devices: readonly string[];
 }
 
 export interface CompiledBackend {
@@ -75,5 +80,9 @@ export interface CompiledBackend {
   /** Why it is not up, for what the health record does not say; empty otherwise. */
   readonly problem: string;
   readonly nextHopMac: string;
+  /** What its packets leave by; empty while that is not known. */
+  readonly device: string;
+  /** 0: none. */
+  readonly vlan: number;
   readonly row: BackendRow;
 }

@@ -65,10 +65,14 @@ export interface IdLimits {
   readonly backends: number;
 }
 
+/** Rows of the map, less the one that means "none": more VLANs and interfaces than a host has. */
+const MAX_EGRESSES = 1023;
+
 export class IdLedger {
   readonly services: IdSpace;
   readonly pools: IdSpace;
   readonly backends: IdSpace;
+  readonly egresses = new IdSpace('interfaces', MAX_EGRESSES + 1);
 
   constructor(limits: IdLimits) {
     this.services = new IdSpace('limits.services', Math.min(limits.services + 1, 65536));

@@ -1,10 +1,12 @@
-import type { Backend, Service } from '../abi/abi.generated.js';
+import type { Backend, Egress, Service } from '../abi/abi.generated.js';
 import type { Ip } from '../base/ip.js';
 import type { SlotOrder } from './slots.js';
 import type { PoolMember, VipRow } from './tables.js';
 
 /** One step on the data plane. Effects are data: one interpreter (dataplane/apply.ts) performs them. */
 export type TableOp =
+  | { readonly op: 'write-egress'; readonly id: number; readonly row: Egress }
+  | { readonly op: 'clear-egress'; readonly id: number }
   | { readonly op: 'write-backend'; readonly id: number; readonly row: Backend }
   /** Its sessions select anew; the number stays taken until no session names it. */
   | { readonly op: 'retire-backend'; readonly id: number; readonly row: Backend }
@@ -39,6 +41,10 @@ export type TableOp =
 
 export function describeOp(op: TableOp): string {
   switch (op.op) {
+    case 'write-egress':
+      return `write egress ${op.id}`;
+    case 'clear-egress':
+      return `clear egress ${op.id}`;
     case 'write-backend':
       return `write backend ${op.id}`;
     case 'retire-backend':

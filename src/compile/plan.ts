@@ -1,4 +1,4 @@
-import { type Backend, BackendFlags, type Service } from '../abi/abi.generated.js';
+import { type Backend, BackendFlags, type Egress, type Service } from '../abi/abi.generated.js';
 import { CapacityError } from '../base/errors.js';
 import type { Ip } from '../base/ip.js';
 import type { TableOp } from './ops.js';
@@ -19,6 +19,7 @@ export function plan(
   const services = changedServices(have, want);
   const vips = changedVips(have, want);
   return [
+    ...writtenEgresses(have, want),
     ...risingBackends(have, want),
     ...swapTables(have, want, options),
     ...services.write,
@@ -29,7 +30,20 @@ export function plan(
     ...services.clear,
     ...clearedPools(have, want),
     ...fallingBackends(have, want),
+    ...clearedEgresses(have, want),
   ];
+}
+
+function writtenEgresses(have: Tables, want: Tables): TableOp[] {
+  return [...want.egresses].flatMap(([id, row]) => {
+    const before = have.egresses.get(id);
+    return before && sameEgress(before, row) ? [] : [{ op: 'write-egress', id, row }];
+  });
+}
+
+/** After the last backend that named it has gone or goes elsewhere. */
+function clearedEgresses(have: Tables, want: Tables): TableOp[] {
+  return [...have.egresses.keys()].filter((id) => !want.egresses.has(id)).map((id) => ({ op: 'clear-egress', id }));
 }
 
 function isUp(row: Backend | undefined): boolean {
@@ -227,5 +241,17 @@ export function sameBackend(a: Backend, b: Backend): boolean {
     Buffer.compare(a.nextHop, b.nextHop) === 0 &&
     Buffer.compare(a.address, b.address) === 0 &&
     Buffer.compare(a.source, b.source) === 0
+  );
+}
+
+export function sameEgress(a: Egress, b: Egress): boolean {
+  return (
+    a === b ||
+    (a.vlan === b.vlan &&
+      a.portCount === b.portCount &&
+      a.flags === b.flags &&
+      a.ports.every((port, i) => port === b.ports[i]) &&
+      Buffer.compare(a.mac, b.mac) === 0 &&
+      Buffer.compare(a.name, b.name) === 0)
   );
 }

@@ -4,6 +4,7 @@ import type { Backend, BackendGroup, HealthCheck, Listener } from '../config/des
 import type { CheckTarget, HealthState } from '../health/types.js';
 import type { NextHop } from '../netlink/types.js';
 import type { CompiledBackend, CompiledPool, Observed } from './compiled.js';
+import { egressIdentity } from './egress.js';
 import { identityOf, rememberedIdentity } from './identity.js';
 import type { IdLedger } from './ids.js';
 import { sharedAddress, sharedMac } from './shared-bytes.js';
@@ -42,6 +43,8 @@ interface Candidate {
   readonly checkKey: string;
   readonly health: HealthState | 'unchecked';
   readonly nextHop: NextHop;
+  /** 0: packets go back by the way that they came. */
+  readonly egress: number;
   /** Nothing stands against traffic but perhaps its health. */
   readonly reachable: boolean;
   readonly ramp: Ramp;
@@ -68,6 +71,7 @@ export function compilePool(spec: PoolSpec, observed: Observed, ids: IdLedger): 
     failingOpen,
     nextChangeMs: nextChange(candidates),
     healthyCount: candidates.filter(({ health }) => health === 'healthy' || health === 'unchecked').length,
+    devices: devicesOf(candidates),
   };
   specs.set(pool, spec);
   return pool;
@@ -92,6 +96,12 @@ function recipeOf({ order, members }: Pick<PoolRow, 'order' | 'members'>): bigin
 function nextChange(candidates: readonly Candidate[]): number | null {
   const changes = candidates.flatMap(({ ramp }) => ramp.nextChangeMs ?? []);
   return changes.length > 0 ? Math.min(...changes) : null;
+}
+
+function devicesOf(candidates: readonly Candidate[]): readonly string[] {
+  const devices = new Set<string>();
+  for (const { nextHop } of candidates) if (isSteered(nextHop)) devices.add(nextHop.device);
+  return [...devices];
 }
 
 const specs = new WeakMap<CompiledPool, PoolSpec>();
@@ -121,9 +131,16 @@ function candidateOf(spec: PoolSpec, backend: Backend, observed: Observed, ids: 
     checkKey,
     health: spec.check ? (observed.health.get(checkKey) ?? 'unknown') : 'unchecked',
     nextHop,
+    egress: isSteered(nextHop) ? ids.egresses.assign(egressIdentity(nextHop.device)) : 0,
     reachable: nextHop.state === 'resolved',
     ramp: rampOf(checkKey, spec.slowStartMs, observed),
   };
+}
+
+type Resolved = Extract<NextHop, { state: 'resolved' }>;
+
+function isSteered(nextHop: NextHop): nextHop is Resolved {
+  return nextHop.state === 'resolved' && nextHop.steered;
 }
 
 function backendOf(spec: PoolSpec, pool: number, candidate: Candidate, failingOpen: boolean): CompiledBackend {
@@ -141,11 +158,17 @@ function backendOf(spec: PoolSpec, pool: number, candidate: Candidate, failingOp
     effectiveWeight: (backend.weight * candidate.ramp.parts) / weightScale,
     problem: nextHop.state === 'unresolved' ? `no next hop: ${nextHop.reason}` : '',
     nextHopMac: nextHop.state === 'resolved' ? nextHop.mac : '',
+    device: nextHop.state === 'resolved' ? nextHop.device : '',
+    vlan: nextHop.state === 'resolved' ? nextHop.vlan : 0,
     row: backendRow(spec, candidate, up),
   };
 }
 
-function backendRow(spec: PoolSpec, { backend, health, identity, nextHop, ramp }: Candidate, up: boolean): BackendRow {
+function backendRow(
+  spec: PoolSpec,
+  { backend, egress, health, identity, nextHop, ramp }: Candidate,
+  up: boolean,
+): BackendRow {
   const { mode, outerBytes, protocol } = outerOf(spec.group, backend);
   const tunnel = outerBytes > 0;
   const resolved = nextHop.state === 'resolved';
@@ -159,9 +182,10 @@ function backendRow(spec: PoolSpec, { backend, health, identity, nextHop, ramp }
       (up ? BackendFlags.BACKEND_UP : 0) |
       (health === 'healthy' ? BackendFlags.BACKEND_HEALTHY : 0) |
       (health === 'healthy' || health === 'unhealthy' ? BackendFlags.BACKEND_CHECKED : 0) |
-      (backend.weight === 0 ? BackendFlags.BACKEND_DRAINING : 0),
+      (backend.weight === 0 ? BackendFlags.BACKEND_DRAINING : 0) |
+      (egress === 0 ? 0 : BackendFlags.BACKEND_STEERED),
     outerSum: tunnel && backend.family === 4 ? outerSum(source, address, protocol) : 0,
-    egress: 0,
+    egress,
     tunnelPort: spec.group.forwarding === 'GUE' ? spec.group.tunnelPort : 0,
     outerBytes,
     weight: backend.weight * ramp.parts,

@@ -1,4 +1,4 @@
-import type { Backend, Pool, Service } from '../abi/abi.generated.js';
+import type { Backend, Egress, Pool, Service } from '../abi/abi.generated.js';
 import type { Ip } from '../base/ip.js';
 import type { SlotOrder } from './slots.js';
 
@@ -8,6 +8,7 @@ export interface Tables {
   readonly services: ReadonlyMap<number, Service>;
   readonly pools: ReadonlyMap<number, PoolRow>;
   readonly backends: Rows<Backend>;
+  readonly egresses: ReadonlyMap<number, Egress>;
 }
 
 /** What is used of a ReadonlyMap by id. */
@@ -47,7 +48,13 @@ export interface PoolMember {
   readonly weight: number;
 }
 
-export const emptyTables: Tables = { vips: new Map(), services: new Map(), pools: new Map(), backends: new Map() };
+export const emptyTables: Tables = {
+  vips: new Map(),
+  services: new Map(),
+  pools: new Map(),
+  backends: new Map(),
+  egresses: new Map(),
+};
 
 export const protocolNumber = { tcp: 6, udp: 17 } as const;
 

@@ -19,6 +19,7 @@ export const pinnedMaps = {
   quic_routings: { key: 4, value: abi.quicRoutingSize },
   quic_servers: { key: abi.quicServerKeySize, value: abi.quicServerSize },
   aes: { key: 4, value: abi.aesTablesSize },
+  egresses: { key: 4, value: abi.egressSize },
   sessions: { key: 4, value: abi.sessionBucketSize },
   details: { key: 4, value: abi.sessionDetailSize },
   svc_counters: { key: 4, value: abi.trafficSize },

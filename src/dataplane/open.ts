@@ -32,6 +32,8 @@ export interface OpenedMaps {
 
 /** Listeners with QUIC configurations of their own, and one: number 0 is none. */
 const QUIC_ROUTINGS = 256;
+/** MAX_EGRESSES of bpf/abi_types.h. */
+const MAX_EGRESSES = 1024;
 /** Pools that change at once each need a table beside the one in use. */
 const SPARE_TABLES = 64;
 /** Two choices of four slots and moving entries hold to 80 % with no live session evicted: see bpf/README.md. */
@@ -56,6 +58,7 @@ export function mapSizes(sizes: Sizes): Record<MapName, number> {
     quic_routings: QUIC_ROUTINGS,
     quic_servers: sizes.backends,
     aes: 1,
+    egresses: MAX_EGRESSES,
     sessions: buckets,
     details: buckets * 4,
     svc_counters: sizes.services + 1,

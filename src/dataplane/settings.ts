@@ -42,7 +42,8 @@ export class SettingsMap {
 
   setMacs(macs: readonly Uint8Array[]): void {
     const unique = [...new Set(macs.map(macBits))].slice(0, MAX_MACS);
-    const padded = Array.from({ length: MAX_MACS }, (_, i) => unique[i] ?? 0n);
+    // The first fills what is left: the data path compares with all of them.
+    const padded = Array.from({ length: MAX_MACS }, (_, i) => unique[i] ?? unique[0] ?? 0n);
     this.write({ ...this.read(), macs: padded });
   }
 }

@@ -20,6 +20,7 @@ export interface ControlMaps {
   readonly maglev: BpfMap;
   readonly backends: BpfMap;
   readonly loads: BpfMap;
+  readonly egresses: BpfMap;
 }
 
 function keyOf(id: number): Uint8Array {
@@ -101,6 +102,7 @@ export class ControlTables {
   readonly #pools: RowMap<abi.Pool>;
   readonly #backends: RowMap<abi.Backend>;
   readonly loads: Loads;
+  readonly #egresses: RowMap<abi.Egress>;
 
   constructor(
     private readonly maps: ControlMaps,
@@ -111,6 +113,7 @@ export class ControlTables {
     this.#pools = new RowMap(maps.pools, abi.poolSize, abi.readPool, abi.writePool, inUse);
     this.#backends = new RowMap(maps.backends, abi.backendSize, abi.readBackend, abi.writeBackend, inUse);
     this.loads = new Loads(maps.loads);
+    this.#egresses = new RowMap(maps.egresses, abi.egressSize, abi.readEgress, abi.writeEgress, inUse);
   }
 
   /** The data path's time, 32 bits. */
@@ -142,7 +145,13 @@ export class ControlTables {
     for (const [id, placed] of this.#pools.read()) {
       pools.set(id, { identity: placed.identity, recipe: placed.recipe, order: 'maglev', members: [], placed });
     }
-    return { vips: this.#readVips(), services: this.#services.read(), pools, backends: this.#backends.read() };
+    return {
+      vips: this.#readVips(),
+      services: this.#services.read(),
+      pools,
+      backends: this.#backends.read(),
+      egresses: this.#egresses.read(),
+    };
   }
 
   #readVips(): Map<string, VipRow> {
@@ -195,6 +204,12 @@ export class ControlTables {
       case 'write-backend':
       case 'retire-backend':
         this.#backends.write(run.map((step) => [(step as typeof op).id, (step as typeof op).row] as const));
+        break;
+      case 'write-egress':
+        this.#egresses.write([[op.id, op.row]]);
+        break;
+      case 'clear-egress':
+        this.#egresses.clear(op.id);
         break;
       case 'write-service':
         this.#services.write(run.map((step) => [(step as typeof op).id, (step as typeof op).row] as const));

@@ -1,18 +1,6 @@
 import { bytesToIp, type Family, formatMac, type Ip } from '../base/ip.js';
-import {
-  AF_INET,
-  AF_INET6,
-  IFF,
-  IFLA,
-  NDA,
-  NLM_F,
-  NLMSG,
-  NLMSGERR_ATTR,
-  RTA,
-  RTAX,
-  RTM,
-  RTM_F_CLONED,
-} from './kernel.js';
+import { decodeLink, type LinkMessage } from './decode-link.js';
+import { AF_INET, AF_INET6, NDA, NLM_F, NLMSG, NLMSGERR_ATTR, RTA, RTAX, RTM, RTM_F_CLONED } from './kernel.js';
 import {
   type Attributes,
   align4,
@@ -26,19 +14,6 @@ import {
   textOf,
   u32Attribute,
 } from './wire.js';
-
-export interface LinkMessage {
-  readonly kind: 'link';
-  readonly removed: boolean;
-  readonly ifindex: number;
-  readonly name: string | null;
-  /** Null for devices without a 6-byte address (tunnels). */
-  readonly mac: string | null;
-  readonly mtu: number | null;
-  /** Administratively up, and the carrier is there. */
-  readonly up: boolean;
-  readonly loopback: boolean;
-}
 
 export interface RouteMessage {
   readonly kind: 'route';
@@ -111,7 +86,9 @@ function decodeBody(header: Header, body: Uint8Array): Body {
       return { kind: 'done', errno: body.length >= 4 ? Math.abs(readI32(body, 0)) : 0 };
     case RTM.NEWLINK:
     case RTM.DELLINK:
-      return withAttributes(header, body, 16, decodeLink);
+      return withAttributes(header, body, 16, (_, link, attributes) =>
+        decodeLink(header.type === RTM.DELLINK, link, attributes),
+      );
     case RTM.NEWADDR:
     case RTM.DELADDR:
       return withAttributes(header, body, 8, decodeAddress);
@@ -151,25 +128,6 @@ function decodeError(header: Header, body: Uint8Array): Body {
   const attributes = readAttributes(body, 4 + echoed);
   const text = attributes?.get(NLMSGERR_ATTR.MSG);
   return { kind: 'error', errno, text: text ? textOf(text) : null };
-}
-
-/** struct ifinfomsg */
-function decodeLink(header: Header, body: Uint8Array, attributes: Attributes): Body {
-  // Bridge ports announce themselves a second time under AF_BRIDGE, with other attributes.
-  if (body[0] !== 0) return { kind: 'other' };
-  const flags = readU32(body, 8);
-  const mac = attributes.get(IFLA.ADDRESS);
-  const name = attributes.get(IFLA.IFNAME);
-  return {
-    kind: 'link',
-    removed: header.type === RTM.DELLINK,
-    ifindex: readI32(body, 4),
-    name: name ? textOf(name) : null,
-    mac: mac?.length === 6 ? formatMac(mac) : null,
-    mtu: u32Attribute(attributes, IFLA.MTU),
-    up: (flags & IFF.UP) !== 0 && (flags & IFF.LOWER_UP) !== 0,
-    loopback: (flags & IFF.LOOPBACK) !== 0,
-  };
 }
 
 /** struct ifaddrmsg */

@@ -54,7 +54,15 @@ export const RTNLGRP = {
 export const AF_INET = 2;
 export const AF_INET6 = 10;
 
-export const IFLA = { ADDRESS: 1, IFNAME: 3, MTU: 4 } as const;
+export const IFLA = { ADDRESS: 1, IFNAME: 3, MTU: 4, LINK: 5, MASTER: 10, LINKINFO: 18, LINK_NETNSID: 37 } as const;
+export const IFLA_INFO = { KIND: 1, DATA: 2, SLAVE_KIND: 4, SLAVE_DATA: 5 } as const;
+export const IFLA_VLAN = { ID: 1, PROTOCOL: 5 } as const;
+export const IFLA_BOND = { MODE: 1, ACTIVE_SLAVE: 2 } as const;
+export const IFLA_BOND_SLAVE = { STATE: 1, MII_STATUS: 2 } as const;
+/** .../if_bonding.h */
+export const BOND = { STATE_ACTIVE: 0, LINK_UP: 0, MODE_ACTIVE_BACKUP: 1, MODE_TLB: 5, MODE_ALB: 6 } as const;
+/** .../if_ether.h */
+export const ETH_P = { VLAN_8021Q: 0x8100 } as const;
 export const IFF = { UP: 0x1, LOOPBACK: 0x8, RUNNING: 0x40, LOWER_UP: 0x10000 } as const;
 
 export const RTA = { DST: 1, OIF: 4, GATEWAY: 5, PREFSRC: 7, METRICS: 8, TABLE: 15, VIA: 18 } as const;

@@ -1,9 +1,9 @@
-import type { LinkMessage } from './decode.js';
+import type { LinkMessage } from './decode-link.js';
 import type { InterfaceState } from './types.js';
 
-export interface Link extends InterfaceState {
-  readonly loopback: boolean;
-}
+export interface Link
+  extends InterfaceState,
+    Pick<LinkMessage, 'loopback' | 'type' | 'master' | 'parent' | 'vlan' | 'bond' | 'slave'> {}
 
 /** The links of the namespace as last seen. A device without an Ethernet address has mac ''. */
 export class Links {
@@ -14,8 +14,13 @@ export class Links {
     return this.#links.get(ifindex) ?? null;
   }
 
-  named(names: readonly string[]): readonly Link[] {
-    return [...this.#links.values()].filter((link) => names.includes(link.name));
+  all(): Iterable<Link> {
+    return this.#links.values();
+  }
+
+  named(name: string): Link | null {
+    for (const link of this.#links.values()) if (link.name === name) return link;
+    return null;
   }
 
   /** True when anything that matters here has changed; kernels announce links for much else. */
@@ -30,6 +35,12 @@ export class Links {
       mtu: message.mtu ?? before?.mtu ?? 0,
       up: message.up,
       loopback: message.loopback,
+      type: message.type,
+      master: message.master || null,
+      parent: message.parent || null,
+      vlan: message.vlan,
+      bond: message.bond,
+      slave: message.slave,
     };
     this.#links.set(message.ifindex, link);
     return !before || JSON.stringify(before) !== JSON.stringify(link);

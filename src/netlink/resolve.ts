@@ -2,7 +2,8 @@ import { getSystemErrorName } from 'node:util';
 import { familyOf, type Ip } from '../base/ip.js';
 import type { RouteMessage } from './decode.js';
 import { NUD, RTN } from './kernel.js';
-import type { InterfaceState, NextHop } from './types.js';
+import type { Link } from './links.js';
+import type { NextHop, WayOut } from './types.js';
 
 /** What the kernel answered about the way to one address. */
 export type RouteAnswer =
@@ -42,9 +43,11 @@ export interface NeighbourView {
 export const NUD_USABLE = NUD.REACHABLE | NUD.STALE | NUD.DELAY | NUD.PROBE | NUD.PERMANENT | NUD.NOARP;
 
 export interface Surroundings {
-  /** Names of the interfaces that the agent forwards on. */
-  readonly interfaces: readonly string[];
-  link(ifindex: number): (InterfaceState & { readonly loopback: boolean }) | null;
+  link(ifindex: number): Link | null;
+  /** How frames leave by a device, or why they cannot. */
+  wayOut(link: Link): WayOut | string;
+  /** Not just back by the port, and with the tags, that a packet came with. */
+  isSteered(way: WayOut): boolean;
   neighbour(ifindex: number, address: Ip): NeighbourView | null;
 }
 
@@ -65,6 +68,7 @@ export function resolveNextHop(address: Ip, answer: RouteAnswer, around: Surroun
   const why = obstacle(address, route, around);
   if (why !== null) return unresolved(why);
   const link = around.link(route.oif!)!;
+  const way = around.wayOut(link) as WayOut;
   const via = route.gateway ?? address;
   const neighbour = around.neighbour(link.ifindex, via);
   if (!neighbour?.mac) return unresolved(silence(via, link.name, neighbour));
@@ -72,6 +76,9 @@ export function resolveNextHop(address: Ip, answer: RouteAnswer, around: Surroun
     state: 'resolved',
     mac: neighbour.mac,
     ifindex: link.ifindex,
+    device: link.name,
+    vlan: way.vlan,
+    steered: around.isSteered(way),
     mtu: route.mtu === null ? link.mtu : Math.min(route.mtu, link.mtu),
     source: route.preferredSource!,
     via,
@@ -84,15 +91,9 @@ function obstacle(address: Ip, route: RouteFacts, around: Surroundings): string 
   if (special !== null) return special;
   const link = route.oif === null ? null : around.link(route.oif);
   if (!link) return `the route to ${address} names no interface: add one that does`;
-  if (!around.interfaces.includes(link.name)) {
-    const list = around.interfaces.join(', ') || 'none';
-    return (
-      `the route to ${address} leaves by ${link.name}, which is no interface of this agent (${list}): ` +
-      `add ${link.name} to the agent's interfaces, or change the route`
-    );
-  }
+  const way = around.wayOut(link);
+  if (typeof way === 'string') return `the route to ${address} leaves by ${way}`;
   if (!link.up) return `interface ${link.name} is down: the route to ${address} leaves by it`;
-  if (link.mac === '') return `interface ${link.name} has no Ethernet address: only Ethernet devices can forward`;
   if (route.preferredSource === null)
     return `no source address towards ${address}: give ${link.name} an address of its family`;
   return null;

@@ -1,15 +1,18 @@
 import type { Ip } from '../base/ip.js';
 import type { NeighbourKey } from './neighbours.js';
 import { type Clock, type NetlinkPort, systemClock, type Timer } from './port.js';
+import { Ports } from './ports.js';
 import { type RouteAnswer, resolveNextHop, type Surroundings, wantedNeighbour } from './resolve.js';
 import { Tables } from './tables.js';
-import type { InterfaceState, NextHop } from './types.js';
+import type { NextHop, Port, WayOut } from './types.js';
 
 export interface NextHopChange {
   /** Addresses whose next hop is another now. */
   readonly addresses: readonly Ip[];
   /** An interface came, went, or changed its name, MAC, MTU or state. */
   readonly interfaces: boolean;
+  /** {@link NextHopTracker.waysOut} is another. */
+  readonly waysOut: boolean;
 }
 
 export interface NextHopTrackerOptions {
@@ -30,8 +33,14 @@ export interface NextHopTracker {
   /** Replaces the set; results arrive by onChange and {@link get}. Canonical addresses (parseIp). */
   setAddresses(addresses: readonly Ip[]): void;
   get(address: Ip): NextHop;
-  /** Those of the agent's interfaces that exist. */
-  interfaces(): readonly InterfaceState[];
+  /** Where the program belongs: what the agent's interfaces are made of, as far as it exists. */
+  ports(): readonly Port[];
+  /** Names of the agent's interfaces whose ports are not known. */
+  missing(): readonly string[];
+  /** Own addresses: frames to one of them are for this host. */
+  macs(): readonly string[];
+  /** By device: what next hops that are steered go by. */
+  waysOut(): ReadonlyMap<string, WayOut>;
   /** Reads everything again. */
   refresh(): void;
   /**
@@ -75,6 +84,8 @@ class Tracker implements NextHopTracker {
   /** To be resolved anew at the next flush. */
   readonly #stale = new Set<Ip>();
   #interfacesChanged = false;
+  #ports: Ports;
+  #waysOut: ReadonlyMap<string, WayOut> = new Map();
   #lookups = 0;
   #lookupsFromMs = 0;
   #flushTimer: Timer | null = null;
@@ -85,6 +96,7 @@ class Tracker implements NextHopTracker {
 
   constructor(options: NextHopTrackerOptions) {
     this.#options = options;
+    this.#ports = new Ports(options.interfaces, []);
     this.#clock = options.clock ?? systemClock;
     this.#tables = new Tables({
       netlink: options.netlink,
@@ -120,10 +132,20 @@ class Tracker implements NextHopTracker {
     return this.#tracked.get(address)?.hop ?? { state: 'unresolved', reason: `nobody asked for ${address}` };
   }
 
-  interfaces(): readonly InterfaceState[] {
-    return this.#tables.links
-      .named(this.#options.interfaces)
-      .map(({ ifindex, name, mac, mtu, up }) => ({ ifindex, name, mac, mtu, up }));
+  ports(): readonly Port[] {
+    return this.#ports.all;
+  }
+
+  missing(): readonly string[] {
+    return this.#ports.missing;
+  }
+
+  macs(): readonly string[] {
+    return this.#ports.macs;
+  }
+
+  waysOut(): ReadonlyMap<string, WayOut> {
+    return this.#waysOut;
   }
 
   refresh(): void {
@@ -145,14 +167,7 @@ class Tracker implements NextHopTracker {
 
   problems(): readonly string[] {
     const problems = [...this.#tables.problems()];
-    for (const name of this.#tables.primed ? this.#options.interfaces : []) {
-      const [link] = this.#tables.links.named([name]);
-      if (!link)
-        problems.push(
-          `interface ${name} does not exist: it is attached when it appears; create it, or correct the agent's interfaces`,
-        );
-      else if (!link.up) problems.push(`interface ${name} is down: bring it up, and check its cable or peer`);
-    }
+    if (this.#tables.primed) problems.push(...this.#ports.problems());
     if (!this.#tables.neighbours.managed) {
       problems.push('this kernel has no managed neighbours (5.16 and later have): a changed MAC may be noticed late');
     }
@@ -168,6 +183,7 @@ class Tracker implements NextHopTracker {
 
   #onLinks(): void {
     this.#interfacesChanged = true;
+    this.#ports = new Ports(this.#options.interfaces, this.#tables.links.all());
     for (const address of this.#tracked.keys()) this.#stale.add(address);
     this.#flushSoon();
   }
@@ -215,7 +231,8 @@ class Tracker implements NextHopTracker {
     this.#watchGrace();
     const interfaces = this.#interfacesChanged;
     this.#interfacesChanged = false;
-    if (addresses.length > 0 || interfaces) this.#options.onChange({ addresses, interfaces });
+    const waysOut = interfaces && this.#takeWaysOut();
+    if (addresses.length > 0 || interfaces) this.#options.onChange({ addresses, interfaces, waysOut });
     if (this.#isSettled()) this.#resolveWaiters();
   }
 
@@ -240,6 +257,14 @@ class Tracker implements NextHopTracker {
     if (JSON.stringify(hop) === JSON.stringify(tracked.hop)) return false;
     tracked.hop = hop;
     return true;
+  }
+
+  /** Returns whether they are others than before. */
+  #takeWaysOut(): boolean {
+    const now = this.#ports.waysOut();
+    const before = this.#waysOut;
+    this.#waysOut = now;
+    return JSON.stringify([...now]) !== JSON.stringify([...before]);
   }
 
   /** While there is no way at all the last neighbour stays kept: an interface may come back within the grace. */
@@ -300,7 +325,8 @@ class Tracker implements NextHopTracker {
 
   #surroundings(): Surroundings {
     return {
-      interfaces: this.#options.interfaces,
+      wayOut: (link) => this.#ports.wayOut(link),
+      isSteered: (way) => this.#ports.isSteered(way),
       link: (ifindex) => this.#tables.links.get(ifindex),
       neighbour: (ifindex, address) => this.#tables.neighbours.view(ifindex, address),
     };

@@ -43,6 +43,30 @@ export function u32Attribute(attributes: Attributes, type: number): number | nul
   return payload?.length === 4 ? readU32(payload, 0) : null;
 }
 
+/** A u16 attribute, or null when it is absent or of another size. */
+export function u16Attribute(attributes: Attributes, type: number): number | null {
+  const payload = attributes.get(type);
+  return payload?.length === 2 ? readU16(payload, 0) : null;
+}
+
+/** A u8 attribute, or null when it is absent or of another size. */
+export function u8Attribute(attributes: Attributes, type: number): number | null {
+  const payload = attributes.get(type);
+  return payload?.length === 1 ? payload[0]! : null;
+}
+
+/** A __be16 attribute, or null when it is absent or of another size. */
+export function be16Attribute(attributes: Attributes, type: number): number | null {
+  const payload = attributes.get(type);
+  return payload?.length === 2 ? viewOf(payload).getUint16(0) : null;
+}
+
+/** The attributes within an attribute; null when it is absent, or a length in it lies. */
+export function nestedAttributes(attributes: Attributes, type: number): Attributes | null {
+  const payload = attributes.get(type);
+  return payload ? readAttributes(payload, 0) : null;
+}
+
 /** Text up to the first NUL. */
 export function textOf(payload: Uint8Array): string {
   const end = payload.indexOf(0);

@@ -8,7 +8,7 @@ import type { PoolRow, Tables } from '../../src/compile/tables.js';
 import { ControlTables, HANDOVER_MS } from '../../src/dataplane/tables.js';
 import { history } from '../support/arbitrary.js';
 import { DataPath } from '../support/data_path.js';
-import { resolved } from '../support/desired.js';
+import { resolved, waysOut } from '../support/desired.js';
 import { Machine } from '../support/machine.js';
 import { openWeb, webDesired } from './web.js';
 
@@ -16,13 +16,14 @@ const sorted = <Row>(rows: Iterable<readonly [string | number, Row]>): unknown =
   [...rows].map(([key, row]) => [String(key), row] as const).sort(([a], [b]) => (a < b ? -1 : 1));
 
 /** The time of a handover's end is the machine's own. */
-const comparable = ({ vips, services, pools, backends }: Tables): unknown => ({
+const comparable = ({ vips, services, pools, backends, egresses }: Tables): unknown => ({
   vips: sorted(vips),
   services: sorted(services),
   pools: sorted(
     [...pools].map(([id, row]): [number, PoolRow] => [id, { ...row, placed: { ...row.placed!, handoverUntil: 0 } }]),
   ),
   backends: sorted(backends),
+  egresses: sorted(egresses),
 });
 
 test('random histories: the maps hold what the steps say, and are read back as that', async (t) => {
@@ -35,8 +36,11 @@ test('random histories: the maps hold what the steps say, and are read back as t
         for (const { desired, health, hops } of steps) {
           const addresses = desired.backendGroups.flatMap(({ backends }) => backends.map(({ address }) => address));
           const nextHops = new Map(addresses.map((address) => [address, resolved(address)]));
-          for (const [address, up] of hops) if (!up) nextHops.delete(address);
-          for (const op of await lb.apply(desired, { health: new Map(health), nextHops })) machine.perform(op);
+          for (const [address, device] of hops) {
+            if (device === null) nextHops.delete(address);
+            else nextHops.set(address, resolved(address, 1500, device));
+          }
+          for (const op of await lb.apply(desired, { health: new Map(health), nextHops, waysOut })) machine.perform(op);
           const fresh = new ControlTables(lb.maps, lb.clock).read();
           for (const read of [lb.control.read(), fresh]) {
             if (!isDeepStrictEqual(comparable(read), comparable(machine.tables()))) throw new Error('other tables');

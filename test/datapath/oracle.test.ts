@@ -4,12 +4,12 @@
  * length.
  */
 import test, { type ExecutionContext } from 'ava';
-import { BackendFlags, backendOffset, backendSize } from '../../src/abi/abi.generated.js';
+import { BackendFlags, backendOffset, backendSize, egressSize } from '../../src/abi/abi.generated.js';
 import { parseMac } from '../../src/base/ip.js';
 import type { Desired } from '../../src/config/desired.js';
 import { Comparison } from '../support/compare.js';
 import { DataPath, type DataPathOptions, lbMac } from '../support/data_path.js';
-import { backend, desiredOf, group, listener, loadBalancer, seen, tcpCheck } from '../support/desired.js';
+import { backend, desiredOf, group, listener, loadBalancer, seen, tcpCheck, waysOut } from '../support/desired.js';
 import { ethernet, ip4 } from '../support/frame.js';
 import { readControl } from '../support/model/control.js';
 import { DataPathModel } from '../support/model/data_path_model.js';
@@ -116,7 +116,7 @@ async function happen(
   state: { desired: Desired },
   run: Run,
 ): Promise<string> {
-  const kind = random.below(10);
+  const kind = random.below(11);
   if (kind < 3 || (run.quiet && kind !== 4)) {
     const ticks = random.pick(run.quiet ? [1, 2, 4, 8, 15] : [1, 2, 3, 4, 5, 30, handoverTicks, 45, 130, 300, 2000]);
     lb.pass(ticks);
@@ -138,10 +138,18 @@ async function happen(
     lb.maps.vip_filter.update(new Uint8Array(4), new Uint8Array(8192).fill(0xff));
     return 'the filter takes every address for a VIP';
   }
-  if (kind < 8) state.desired = randomDesired(random);
+  if (kind === 6) {
+    const lost = 1 + random.below(5);
+    lb.maps.egresses.update(new Uint8Array(Uint32Array.of(lost).buffer), new Uint8Array(egressSize));
+    return `egress ${lost} is lost`;
+  }
+  if (kind < 9) state.desired = randomDesired(random);
   const unhealthy = backendNames.filter(() => random.chance(0.2));
   const unresolved = backendNames.filter(() => random.chance(0.05));
-  const ops = await lb.apply(state.desired, seen(state.desired, { unhealthy, unresolved }));
+  const steered = backendNames.filter(() => random.chance(0.4));
+  const devices = Object.fromEntries(steered.map((name) => [name, random.pick([...waysOut.keys()])]));
+  const mtu = random.pick([1500, 1500, 1440]);
+  const ops = await lb.apply(state.desired, seen(state.desired, { unhealthy, unresolved, devices, mtu }));
   return `applied: ${ops.map(({ op }) => op).join(', ')}`;
 }
 

@@ -6,13 +6,14 @@
 import { createInterface } from 'node:readline';
 import { NetlinkSocket } from '../../src/dataplane/addon.js';
 import { createNextHopTracker } from '../../src/netlink/tracker.js';
-import type { InterfaceState, NextHop } from '../../src/netlink/types.js';
+import type { NextHop, Port, WayOut } from '../../src/netlink/types.js';
 
 export interface AgentState {
   /** Of the command seen last: changes told before it are older. */
   readonly command: number;
   readonly hops: Readonly<Record<string, NextHop>>;
-  readonly interfaces: readonly InterfaceState[];
+  readonly interfaces: readonly Port[];
+  readonly waysOut: Readonly<Record<string, WayOut>>;
   readonly problems: readonly string[];
   readonly changes: number;
   readonly settledMs: number;
@@ -44,7 +45,8 @@ function tell(): void {
   const state: AgentState = {
     command,
     hops: Object.fromEntries(addresses.map((address) => [address, tracker.get(address)])),
-    interfaces: tracker.interfaces(),
+    interfaces: tracker.ports(),
+    waysOut: Object.fromEntries(tracker.waysOut()),
     problems: tracker.problems(),
     changes,
     settledMs,

@@ -3,7 +3,7 @@ import * as fc from 'fast-check';
 import type { Ip } from '../../src/base/ip.js';
 import type { BackendGroup, Desired, HealthCheck, Listener } from '../../src/config/desired.js';
 import type { HealthState } from '../../src/health/types.js';
-import { backend, desiredOf, group, listener, loadBalancer, tcpCheck } from './desired.js';
+import { backend, desiredOf, group, listener, loadBalancer, tcpCheck, waysOut } from './desired.js';
 
 export const vips: readonly Ip[] = ['192.0.2.10', '192.0.2.11', '2001:db8:10::10', '2001:db8:10::11'];
 export const groupNames = ['red', 'green', 'blue'] as const;
@@ -59,13 +59,15 @@ const choice = fc.record({
 });
 
 export type HealthStep = readonly (readonly [string, HealthState])[];
-export type HopStep = readonly (readonly [Ip, boolean])[];
+/** Addresses, and what they are reached by; null: not at all. */
+export type HopStep = readonly (readonly [Ip, string | null])[];
 
 export interface Step {
   readonly desired: Desired;
   readonly health: HealthStep;
-  /** Addresses, and whether they resolve. */
   readonly hops: HopStep;
+  /** Devices that get another MAC, or that go. */
+  readonly ways: readonly (readonly [string, 'new MAC' | 'gone'])[];
   /** Ticks since the step before. */
   readonly ticks: number;
   /** Numbers out of use are given back before this step. */
@@ -84,7 +86,12 @@ const world = fc.record({
       maxLength: 12,
     },
   ),
-  hops: fc.array(fc.tuple(fc.constantFrom(...addresses), fc.boolean()), { maxLength: 8 }),
+  hops: fc.array(fc.tuple(fc.constantFrom(...addresses), fc.constantFrom(null, 'eth0', ...waysOut.keys())), {
+    maxLength: 8,
+  }),
+  ways: fc.array(fc.tuple(fc.constantFrom(...waysOut.keys()), fc.constantFrom('new MAC' as const, 'gone' as const)), {
+    maxLength: 2,
+  }),
   ticks: fc.nat({ max: 60 }),
   freed: fc.boolean(),
 });

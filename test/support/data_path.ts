@@ -190,6 +190,7 @@ function sizesOf(options: DataPathOptions): Record<MapName, number> {
     quic_routings: 256,
     quic_servers: backends,
     aes: 1,
+    egresses: 1024,
     sessions: buckets,
     details: buckets * 4,
     svc_counters: services,

@@ -11,7 +11,7 @@ import {
   noLimits,
 } from '../../src/config/desired.js';
 import type { CheckTarget, HealthState } from '../../src/health/types.js';
-import type { NextHop } from '../../src/netlink/types.js';
+import type { NextHop, WayOut } from '../../src/netlink/types.js';
 
 export const tcpCheck: HealthCheck = {
   probe: { kind: 'tcp' },
@@ -94,9 +94,34 @@ export function macOf(address: Ip): string {
   return `02:00:00:be:${high}:${low}`;
 }
 
-export function resolved(address: Ip, mtu = 1500): NextHop {
+/** What next hops are steered out of by `resolved`; a test run's packets come in by interface 1. */
+export const waysOut: ReadonlyMap<string, WayOut> = new Map(
+  (
+    [
+      { device: 'eth1', ports: [11], mac: '02:00:00:00:01:11', vlan: 0 },
+      { device: 'eth0.20', ports: [1], mac: '02:00:00:00:00:11', vlan: 20 },
+      { device: 'eth1.30', ports: [11], mac: '02:00:00:00:01:11', vlan: 30 },
+      { device: 'bond0', ports: [12, 1], mac: '02:00:00:00:02:11', vlan: 0 },
+      { device: 'bond1.4094', ports: [13, 14, 15], mac: '02:00:00:00:03:11', vlan: 4094 },
+    ] satisfies WayOut[]
+  ).map((way) => [way.device, way]),
+);
+
+/** `device`: one of waysOut to be steered out of; else packets go back by the way that they came. */
+export function resolved(address: Ip, mtu = 1500, device = 'eth0'): NextHop {
   const source = familyOf(address) === 4 ? lbAddress4 : lbAddress6;
-  return { state: 'resolved', mac: macOf(address), ifindex: 2, mtu, source, via: address };
+  const way = waysOut.get(device);
+  return {
+    state: 'resolved',
+    mac: macOf(address),
+    ifindex: 2,
+    device,
+    vlan: way?.vlan ?? 0,
+    steered: way !== undefined,
+    mtu,
+    source,
+    via: address,
+  };
 }
 
 export interface World {
@@ -105,6 +130,8 @@ export interface World {
   /** Backends by name. */
   readonly unhealthy?: readonly string[];
   readonly unresolved?: readonly string[];
+  /** Of waysOut: what each backend is reached by. */
+  readonly devices?: Readonly<Record<string, string>>;
 }
 
 /** What is seen of a desired state's backends: all resolved and healthy but for those named. */
@@ -113,9 +140,12 @@ export function seen(desired: Desired, world: World = {}): Observed {
   const nextHops = new Map<Ip, NextHop>();
   for (const { name, address } of backends) {
     const lost = world.unresolved?.includes(name) ?? false;
-    nextHops.set(address, lost ? { state: 'unresolved', reason: 'no route' } : resolved(address, world.mtu));
+    nextHops.set(
+      address,
+      lost ? { state: 'unresolved', reason: 'no route' } : resolved(address, world.mtu, world.devices?.[name]),
+    );
   }
-  return { nextHops, health: new HealthByName(new Set(world.unhealthy)) };
+  return { nextHops, waysOut, health: new HealthByName(new Set(world.unhealthy)) };
 }
 
 /** Health by the backend's name, which is the second to last part of a CheckTarget's key. */

@@ -2,7 +2,7 @@
  * A kernel that performs the steps of a plan on plain objects, and says after each of them what would go wrong with a
  * packet that came now.
  */
-import { type Backend, BackendFlags, PoolFlags, type Service } from '../../src/abi/abi.generated.js';
+import { type Backend, BackendFlags, type Egress, PoolFlags, type Service } from '../../src/abi/abi.generated.js';
 import { bytesToIp, type Ip } from '../../src/base/ip.js';
 import type { TableOp } from '../../src/compile/ops.js';
 import { slotCount } from '../../src/compile/slots.js';
@@ -16,6 +16,7 @@ export class Machine {
   readonly services = new Map<number, Service>();
   readonly pools = new Map<number, PoolRow>();
   readonly backends = new Map<number, Backend>();
+  readonly egresses = new Map<number, Egress>();
   /** Who is in each Maglev table. */
   readonly contents = new Map<number, Pick<PoolRow, 'order' | 'members'>>();
   filter: ReadonlySet<Ip> = new Set();
@@ -36,11 +37,18 @@ export class Machine {
       services: new Map(this.services),
       pools: new Map(pools),
       backends: new Map(this.backends),
+      egresses: new Map(this.egresses),
     };
   }
 
   perform(op: TableOp): void {
     switch (op.op) {
+      case 'write-egress':
+        this.egresses.set(op.id, op.row);
+        break;
+      case 'clear-egress':
+        this.egresses.delete(op.id);
+        break;
       case 'write-backend':
       case 'retire-backend':
         this.backends.set(op.id, op.row);
@@ -129,6 +137,7 @@ export class Machine {
       if (!target) return wrong(`no backend ${backend}`);
       if (target.flags & BackendFlags.BACKEND_RETIRED) return wrong(`backend ${backend} is retired`);
       if (!(target.flags & BackendFlags.BACKEND_UP)) return wrong(`backend ${backend} is down`);
+      if (target.egress !== 0 && !this.egresses.has(target.egress)) return wrong(`no egress ${target.egress}`);
       const address = bytesToIp(target.address);
       return allowed.get(key)?.has(address) ? [] : wrong(`goes to ${address}, which is none of its backends`);
     });

@@ -1491,6 +1491,16 @@ export const descriptor: object = {
          "type": "uint32",
          "id": 13,
          "protoName": "maglev_slot"
+        },
+        "egressInterface": {
+         "type": "string",
+         "id": 14,
+         "protoName": "egress_interface"
+        },
+        "egressVlan": {
+         "type": "uint32",
+         "id": 15,
+         "protoName": "egress_vlan"
         }
        }
       },
@@ -1661,6 +1671,11 @@ export const descriptor: object = {
          "type": "string",
          "id": 6,
          "protoName": "fallback_reason"
+        },
+        "serves": {
+         "rule": "repeated",
+         "type": "string",
+         "id": 7
         }
        }
       },
@@ -1885,6 +1900,16 @@ export const descriptor: object = {
         "zone": {
          "type": "string",
          "id": 13
+        },
+        "egressInterface": {
+         "type": "string",
+         "id": 14,
+         "protoName": "egress_interface"
+        },
+        "egressVlan": {
+         "type": "uint32",
+         "id": 15,
+         "protoName": "egress_vlan"
         }
        }
       },

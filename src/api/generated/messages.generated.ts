@@ -565,6 +565,9 @@ export interface Explanation {
   /** "session", "persistence", "maglev", "turn", "least_sessions" or "quic". */
   chosenBy: string;
   maglevSlot: number;
+  /** What the packet leaves by: "eth0", "eth0.20", "bond0"; with the tag, 0 = none. */
+  egressInterface: string;
+  egressVlan: number;
 }
 
 export interface PurgeRequest {
@@ -615,6 +618,8 @@ export interface Attachment {
   mtu: number;
   /** Why native mode was not possible; empty when it was. */
   fallbackReason: string;
+  /** Interfaces of the configuration that it stands for: itself, VLANs on it, the bond that it belongs to. */
+  serves: string[];
 }
 
 export interface SessionTable {
@@ -681,6 +686,10 @@ export interface BackendStatus {
   /** Latest first, at most 16. */
   history: HealthChange[];
   zone: string;
+  /** What its packets leave by: "eth0", "eth0.20", "bond0". Empty while that is not known. */
+  egressInterface: string;
+  /** The tag that they leave with; 0 = none. */
+  egressVlan: number;
 }
 
 export interface HealthChange {

@@ -21,6 +21,11 @@ export function selectBackends(
     .filter(({ backend }) => !options.unhealthyOnly || !isWell(backend));
 }
 
+/** What packets leave by; the tag is told, for a VLAN may have any name. */
+export function egressText({ egressInterface, egressVlan }: { egressInterface: string; egressVlan: number }): string {
+  return egressVlan === 0 ? printable(egressInterface) : `${printable(egressInterface)} (VLAN ${egressVlan})`;
+}
+
 function isWell(backend: messages.BackendStatus): boolean {
   return backend.up && (backend.health === 'HEALTHY' || backend.health === 'UNCHECKED');
 }
@@ -30,6 +35,7 @@ export function formatBackends(rows: readonly BackendRow[], { nowMs, paint }: Vi
     `${listener.loadBalancer}/${listener.listener}`,
     `${listener.backendGroup}/${backend.name}`,
     backend.address,
+    backend.egressInterface === '' ? '-' : egressText(backend),
     backend.draining ? { text: 'drains', paint: paint.warn } : String(backend.weight),
     healthCell(backend.health, paint),
     backend.up ? { text: 'yes', paint: paint.good } : { text: 'no', paint: paint.bad },
@@ -45,6 +51,7 @@ export function formatBackends(rows: readonly BackendRow[], { nowMs, paint }: Vi
       { title: 'LISTENER' },
       { title: 'BACKEND' },
       { title: 'ADDRESS' },
+      { title: 'EGRESS' },
       { title: 'WEIGHT', align: 'right' },
       { title: 'HEALTH' },
       { title: 'UP' },

@@ -1,6 +1,7 @@
 import type { messages } from '../../api/client.js';
 import type { Palette } from '../format/color.js';
 import { formatFields, printable } from '../format/table.js';
+import { egressText } from './backends.js';
 import { age } from './sessions.js';
 
 export function formatExplanation(
@@ -18,11 +19,15 @@ export function formatExplanation(
   }
   if (answer.verdict === 'forward') {
     const hop = answer.nextHopMac === '' ? paint.bad('no next hop yet') : `next hop ${answer.nextHopMac}`;
-    fields.push(['Sent by', `${answer.forwarding}, ${hop}`]);
+    fields.push(['Sent by', `${answer.forwarding}, ${hop}${by(answer)}`]);
   }
   if (answer.session !== null) fields.push(['Session', sessionLine(answer.session)]);
   const steps = answer.steps.map((step, i) => `${String(i + 1).padStart(4)}. ${printable(step)}\n`).join('');
   return formatFields(fields, paint.bold) + (steps === '' ? '' : `${paint.bold('Steps')}\n${steps}`);
+}
+
+function by(answer: messages.Explanation): string {
+  return answer.egressInterface === '' ? '' : ` by ${egressText(answer)}`;
 }
 
 function verdict({ verdict, reason }: messages.Explanation, paint: Palette): string {

@@ -43,7 +43,9 @@ function configLine(status: messages.Status, { nowMs }: ViewOptions): string {
 function attachmentLine(at: messages.Attachment, paint: Palette): string {
   const state = at.attached ? paint.good('attached') : paint.bad('not attached');
   const mode = at.mode === 'generic' ? paint.warn(`generic (${printable(at.fallbackReason)})`) : at.mode;
-  return `${at.interface} ${state}, ${mode}, MTU ${at.mtu}, ${at.mac}`;
+  const others = at.serves.filter((name) => name !== at.interface);
+  const serves = others.length === 0 ? '' : `, for ${others.map(printable).join(' and ')}`;
+  return `${at.interface} ${state}, ${mode}, MTU ${at.mtu}, ${at.mac}${serves}`;
 }
 
 function sessionsLine(table: messages.SessionTable | null): string {

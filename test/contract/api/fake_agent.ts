@@ -175,7 +175,15 @@ function statusOf(agent: FakeAgent, summary: boolean): Status {
       startedAtMs: 1500,
       pid: 42,
       attachments: [
-        { interface: 'eth0', mode: 'native', attached: true, mac: '02:00:00:00:00:01', mtu: 1500, fallbackReason: '' },
+        {
+          interface: 'eth0',
+          mode: 'native',
+          attached: true,
+          mac: '02:00:00:00:00:01',
+          mtu: 1500,
+          fallbackReason: '',
+          serves: ['eth0'],
+        },
       ],
     },
     configVersion: agent.current.version,
@@ -224,6 +232,8 @@ function statusOf(agent: FakeAgent, summary: boolean): Status {
                 up: true,
                 draining: false,
                 nextHopMac: '',
+                egressInterface: '',
+                egressVlan: 0,
                 reason: 'connect: ECONNREFUSED',
                 sinceMs: 5000,
                 lastCheckUs: 1500,
@@ -289,6 +299,8 @@ function explanation({ vip }: Flow): Explanation {
     backend: 'be1',
     backendAddress: '203.0.113.1',
     nextHopMac: '02:00:00:00:00:02',
+    egressInterface: 'eth0.20',
+    egressVlan: 20,
     forwarding: 'L2_DSR',
   };
 }

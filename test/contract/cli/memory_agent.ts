@@ -73,6 +73,8 @@ export function memoryAgent(): AgentPort {
         backend: '',
         backendAddress: '',
         nextHopMac: '',
+        egressInterface: '',
+        egressVlan: 0,
         forwarding: null,
       }),
       async purge(filter) {

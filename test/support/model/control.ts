@@ -18,6 +18,7 @@ export interface Control {
   readonly backends: readonly abi.Backend[];
   /** What the agent knows of each backend's sessions. */
   readonly loads: readonly bigint[];
+  readonly egresses: readonly abi.Egress[];
 }
 
 /** `address`: 16 bytes. */
@@ -40,6 +41,7 @@ export function readControl(lb: DataPath): Control {
     tables: new Map([...named].map((table) => [table, lb.control.readTable(table)])),
     backends: rows(maps.backends, abi.backendSize, abi.readBackend),
     loads: rows(maps.loads, abi.loadSize, (view, at) => view.getBigInt64(at + abi.loadOffset.known, true)),
+    egresses: rows(maps.egresses, abi.egressSize, abi.readEgress),
   };
 }
 

@@ -6,13 +6,14 @@ import { Reason, ServiceFlags, SessionState, TableEvent } from '../../../src/abi
 import { type Control, vipText } from './control.js';
 import { flowFingerprint } from './fingerprint.js';
 import { forwardFrame } from './forward.js';
+import { egressOf, leaveBy } from './leave.js';
 import { mapped, type Parsed, parseFrame } from './parse.js';
 import { PersistenceModel } from './persistence.js';
 import { SchedulerModel } from './schedulers.js';
 import { idleTicks, type Session, SessionModel } from './session_table.js';
 
 export interface Outcome {
-  readonly verdict: 'PASS' | 'DROP' | 'TX';
+  readonly verdict: 'PASS' | 'DROP' | 'TX' | 'REDIRECT';
   readonly frame: Buffer;
   readonly reason: number | null;
   /** 0 where the packet was no flow. */
@@ -68,11 +69,14 @@ export class DataPathModel {
     const tag = flowFingerprint(packet, this.control.key);
     const choice = this.#route(packet, tag);
     if (typeof choice === 'number') return this.#end(choice, frame, tag);
-    const out = forwardFrame(frame, packet, this.control.backends[choice.backend]!, tag);
+    const backend = this.control.backends[choice.backend]!;
+    const egress = egressOf(backend, this.control);
+    const out = forwardFrame(frame, packet, backend, tag);
     if (typeof out === 'number') return this.#end(out, frame, tag);
+    if (egress === undefined) return this.#end(Reason.DROP_EGRESS, frame, tag);
     this.#count(this.services, choice.service, frame, choice);
     this.#count(this.backends, choice.backend, frame, choice);
-    return { verdict: 'TX', frame: out, reason: null, tag };
+    return { ...leaveBy(egress, out, packet), reason: null, tag };
   }
 
   #end(reason: number, frame: Buffer, tag: bigint): Outcome {

@@ -1,5 +1,5 @@
 /** What leaves towards a backend: bpf/encap.h is what this is compared with. */
-import { type Backend, Forwarding, Reason } from '../../../src/abi/abi.generated.js';
+import { type Backend, BackendFlags, Forwarding, Reason } from '../../../src/abi/abi.generated.js';
 import { internetChecksum } from '../checksum.js';
 import type { Parsed } from './parse.js';
 
@@ -7,6 +7,7 @@ import type { Parsed } from './parse.js';
 export function forwardFrame(frame: Buffer, packet: Parsed, backend: Backend, tag: bigint): Buffer | number {
   switch (backend.forwarding) {
     case Forwarding.FORWARD_L2_DSR:
+      if (backend.flags & BackendFlags.BACKEND_STEERED && packet.ipBytes > backend.mtu) return Reason.DROP_TOO_BIG;
       return Buffer.concat([backend.nextHop, frame.subarray(0, 6), frame.subarray(12)]);
     case Forwarding.FORWARD_IPIP4:
       return tunnelled(frame, packet, backend, 0x0800, outer4(packet, backend, { protocol: packet.v6 ? 41 : 4 }));

@@ -34,6 +34,7 @@ export function statusInput(scale = 1n): Input<messages.Status> {
           mac: '02:00:5e:10:00:02',
           mtu: 9000,
           fallbackReason: 'driver has no XDP',
+          serves: ['eth1.10', 'eth1.20'],
         },
       ],
     },

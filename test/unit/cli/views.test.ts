@@ -98,6 +98,8 @@ test('explain: forward by session', (t) => {
       backend: 'be1',
       backendAddress: '203.0.113.11',
       nextHopMac: '02:00:5e:10:00:0b',
+      egressInterface: 'eth0.20',
+      egressVlan: 20,
       forwarding: 'IPIP',
       chosenBy: 'session',
       session: { state: 'ESTABLISHED', age: { seconds: 12 }, idle: { seconds: 1 }, expiresIn: { seconds: 899 } },

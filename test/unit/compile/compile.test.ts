@@ -137,11 +137,11 @@ test('all unhealthy: open to all, or closed, as asked; a backend without a next 
 test('before its first check a backend is unknown: not chosen while another is healthy', (t) => {
   const desired = web([http({ healthCheck: tcpCheck })]);
   const key = compile(desired, seen(desired), ledger(), { tickMs }).pools[0]!.checks[1]!.key;
-  const { nextHops } = seen(desired);
-  const nothing = compile(desired, { nextHops, health: new Map() }, ledger(), { tickMs });
+  const { nextHops, waysOut } = seen(desired);
+  const nothing = compile(desired, { nextHops, waysOut, health: new Map() }, ledger(), { tickMs });
   t.true(nothing.pools[0]!.failingOpen, 'at the start nobody is known');
   t.deepEqual(members(nothing), ['be1:100', 'be2:50']);
-  const one = compile(desired, { nextHops, health: new Map([[key, 'healthy']]) }, ledger(), { tickMs });
+  const one = compile(desired, { nextHops, waysOut, health: new Map([[key, 'healthy']]) }, ledger(), { tickMs });
   t.deepEqual(members(one), ['be2:50']);
 });
 

@@ -10,6 +10,7 @@ import { CapacityError } from '../../../src/base/errors.js';
 import type { Ip } from '../../../src/base/ip.js';
 import { compile, protocolNumber } from '../../../src/compile/compile.js';
 import type { Compiled } from '../../../src/compile/compiled.js';
+import { egressDevice, egressIdentity } from '../../../src/compile/egress.js';
 import { IdLedger } from '../../../src/compile/ids.js';
 import type { TableOp } from '../../../src/compile/ops.js';
 import { plan } from '../../../src/compile/plan.js';
@@ -20,7 +21,7 @@ import type { Desired } from '../../../src/config/desired.js';
 import type { HealthState } from '../../../src/health/types.js';
 import type { NextHop } from '../../../src/netlink/types.js';
 import { history, type Step } from '../../support/arbitrary.js';
-import { desiredOf, resolved } from '../../support/desired.js';
+import { desiredOf, resolved, waysOut } from '../../support/desired.js';
 import { holds } from '../../support/holds.js';
 import { Machine } from '../../support/machine.js';
 
@@ -37,6 +38,7 @@ class Life {
   readonly machine: Machine;
   readonly health = new Map<string, HealthState>();
   readonly nextHops = new Map<Ip, NextHop>();
+  waysOut = new Map(waysOut);
   desired: Desired = desiredOf([], []);
   compiled: Compiled | null = null;
 
@@ -63,11 +65,11 @@ class Life {
     desired: Desired,
     extra: { previous?: NonNullable<Parameters<typeof compile>[3]['previous']> },
   ): Compiled {
-    const observed = { health: this.health, nextHops: this.nextHops };
+    const observed = { health: this.health, nextHops: this.nextHops, waysOut: this.waysOut };
     return compile(desired, observed, this.ids, { tickMs, inForce: this.machine.tables(), ...extra });
   }
 
-  #observe({ desired, health, hops }: Step): { healthKeys: Set<string>; addresses: Set<Ip> } {
+  #observe({ desired, health, hops, ways, ticks }: Step): { healthKeys: Set<string>; addresses: Set<Ip> } {
     const addresses = new Set<Ip>();
     for (const { backends } of desired.backendGroups) {
       for (const { address } of backends) {
@@ -77,11 +79,26 @@ class Life {
       }
     }
     for (const [key, state] of health) this.health.set(key, state);
-    for (const [address, up] of hops) {
-      this.nextHops.set(address, up ? resolved(address) : { state: 'unresolved', reason: 'no route' });
+    const gone: NextHop = { state: 'unresolved', reason: 'no route' };
+    for (const [address, device] of hops) {
+      this.nextHops.set(address, device === null ? gone : resolved(address, 1500, device));
       addresses.add(address);
     }
+    this.waysOut = new Map([...waysOut].map(([device, way]) => [device, this.waysOut.get(device) ?? way]));
+    for (const [device, change] of ways) {
+      const way = this.waysOut.get(device) ?? waysOut.get(device)!;
+      if (change === 'new MAC') this.waysOut.set(device, { ...way, mac: `02:00:00:00:09:${10 + (ticks % 80)}` });
+      else for (const address of this.#lose(device)) addresses.add(address);
+    }
     return { healthKeys: new Set(health.map(([key]) => key)), addresses };
+  }
+
+  /** The device goes, and every next hop by it. */
+  #lose(device: string): Ip[] {
+    this.waysOut.delete(device);
+    const lost = [...this.nextHops].filter(([, hop]) => hop.state === 'resolved' && hop.device === device);
+    for (const [address] of lost) this.nextHops.set(address, { state: 'unresolved', reason: 'no such device' });
+    return lost.map(([address]) => address);
   }
 
   #giveBackNumbers(): void {
@@ -89,6 +106,7 @@ class Life {
     this.ids.services.retain((_, id) => this.machine.services.has(id));
     this.ids.pools.retain((_, id) => this.machine.pools.has(id));
     this.ids.backends.retain((_, id) => this.machine.backends.has(id));
+    this.ids.egresses.retain((_, id) => this.machine.egresses.has(id));
   }
 
   settle(desired: Desired, compiled: Compiled): void {
@@ -122,10 +140,11 @@ const named =
   ({ backend, seed, weight }: PoolMember): PoolMember => ({ backend, seed, weight: order === 'members' ? 0 : weight });
 
 /** Tables without what a plan alone decides. */
-const plain = ({ vips, services, pools, backends }: Tables): unknown => ({
+const plain = ({ vips, services, pools, backends, egresses }: Tables): unknown => ({
   vips: byKey(vips),
   services: byKey(services),
   pools: byKey([...pools].map(([id, { identity, recipe }]) => [id, { identity, recipe }] as const)),
+  egresses: byKey(egresses),
   backends: byKey([...backends].filter(([, { flags }]) => !(flags & BackendFlags.BACKEND_RETIRED))),
 });
 
@@ -184,7 +203,7 @@ test('after every prefix of a plan each packet to a VIP finds a backend of its o
 
 function cloneOf(machine: Machine): Machine {
   const copy = new Machine(machine.tableCount, machine.tick);
-  for (const name of ['vips', 'services', 'pools', 'backends', 'contents'] as const) {
+  for (const name of ['vips', 'services', 'pools', 'backends', 'egresses', 'contents'] as const) {
     for (const [key, row] of machine[name]) (copy[name] as Map<unknown, unknown>).set(key, row);
   }
   copy.filter = machine.filter;
@@ -238,11 +257,12 @@ test('an agent that starts again on the tables in force finds nothing to do', (t
   everyStep(t, (life, step, { ops, compiled }) => {
     for (const op of ops) life.machine.perform(op);
     const restarted = new IdLedger(limits);
-    const { services, pools, backends } = life.machine;
+    const { services, pools, backends, egresses } = life.machine;
     for (const [id, { identity }] of services) restarted.services.adopt(identity, id);
     for (const [id, { identity }] of pools) restarted.pools.adopt(identity, id);
     for (const [id, { identity }] of backends) restarted.backends.adopt(identity, id);
-    const observed = { health: life.health, nextHops: life.nextHops };
+    for (const [id, row] of egresses) restarted.egresses.adopt(egressIdentity(egressDevice(row)), id);
+    const observed = { health: life.health, nextHops: life.nextHops, waysOut: life.waysOut };
     const again = compile(step.desired, observed, restarted, { tickMs, inForce: life.machine.tables() });
     same(plain(again.tables), plain(compiled.tables), 'other tables after a restart');
     same(life.planFor(again.tables), [], 'steps after a restart');

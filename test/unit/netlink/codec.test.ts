@@ -9,7 +9,7 @@ import {
 } from '../../../src/netlink/encode.js';
 import { AF_INET, AF_INET6, NDA, NLM_F, NLMSG, NUD, RTA, RTM, RTN } from '../../../src/netlink/kernel.js';
 import { concat, readAttributes, readU16, splitDatagram, u32Payload, writeMessage } from '../../../src/netlink/wire.js';
-import { errorMessage, linkMessage, message, neighbourMessage, routeMessage } from './kernel_side.js';
+import { errorMessage, type FakeLink, linkMessage, message, neighbourMessage, routeMessage } from './kernel_side.js';
 
 const ipv4 = fc.ipV4();
 const mac = fc
@@ -32,6 +32,28 @@ test('a link comes back as it was announced, unknown attributes skipped', (t) =>
       },
     ),
   );
+});
+
+test('VLANs, bonds and their slaves come back as they were announced', (t) => {
+  const base = { name: 'x', mac: '02:00:00:00:00:01', mtu: 1500, up: true };
+  const decoded = (link: Partial<FakeLink>): unknown =>
+    decode(linkMessage({ ...base, ifindex: 5, ...link })).messages[0];
+  t.like(decoded({}), { type: null, master: null, parent: null, vlan: null, bond: null, slave: null });
+  const vlan = { type: 'vlan', parent: 2, vlan: { id: 20 } };
+  t.like(decoded(vlan), { type: 'vlan', parent: 2, vlan: { id: 20, protocol: 0x8100 }, bond: null, slave: null });
+  t.like(decoded({ ...vlan, vlan: { id: 4094, protocol: 0x88a8 } }), { vlan: { id: 4094, protocol: 0x88a8 } });
+  t.like(decoded({ ...vlan, foreignParent: true }), { parent: null }, 'an index of another namespace is none of ours');
+  t.like(decoded({ type: 'veth', parent: 9, foreignParent: true }), { type: 'veth', parent: null, vlan: null });
+  t.like(decoded({ type: 'bond', bond: { mode: 4 } }), { bond: { mode: 4, activeSlave: null } });
+  t.like(decoded({ type: 'bond', bond: { mode: 1, activeSlave: 3 } }), { bond: { mode: 1, activeSlave: 3 } });
+  t.like(decoded({ master: 9, slave: { active: true, linkUp: true } }), {
+    master: 9,
+    slave: { active: true, linkUp: true },
+  });
+  t.like(decoded({ master: 9, type: 'veth', slave: { active: false, linkUp: false } }), {
+    type: 'veth',
+    slave: { active: false, linkUp: false },
+  });
 });
 
 test('a route comes back as it was announced: gateway of either family, source, MTU', (t) => {

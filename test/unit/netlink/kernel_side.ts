@@ -1,7 +1,23 @@
 /** Messages as the kernel sends them, and a kernel that remembers what it was asked. */
 import { endianness } from 'node:os';
 import { familyOf, type Ip, ipToPlainBytes, parseMac } from '../../../src/base/ip.js';
-import { AF_INET, AF_INET6, IFF, IFLA, NDA, NLM_F, NLMSG, NUD, RTA, RTM, RTN } from '../../../src/netlink/kernel.js';
+import {
+  AF_INET,
+  AF_INET6,
+  IFF,
+  IFLA,
+  IFLA_BOND,
+  IFLA_BOND_SLAVE,
+  IFLA_INFO,
+  IFLA_VLAN,
+  NDA,
+  NLM_F,
+  NLMSG,
+  NUD,
+  RTA,
+  RTM,
+  RTN,
+} from '../../../src/netlink/kernel.js';
 import type { Clock, NetlinkConnection, Timer } from '../../../src/netlink/port.js';
 import {
   type Attribute,
@@ -9,6 +25,7 @@ import {
   readU16,
   readU32,
   splitDatagram,
+  u16Payload,
   u32Payload,
   viewOf,
   writeMessage,
@@ -49,6 +66,46 @@ export interface FakeLink {
   readonly mac: string | null;
   readonly mtu: number;
   readonly up: boolean;
+  /** "vlan", "bond"...; a network card has none. */
+  readonly type?: string;
+  readonly master?: number;
+  readonly parent?: number;
+  /** The parent is in another namespace. */
+  readonly foreignParent?: boolean;
+  readonly vlan?: { readonly id: number; readonly protocol?: number };
+  readonly bond?: { readonly mode: number; readonly activeSlave?: number };
+  readonly slave?: { readonly active: boolean; readonly linkUp: boolean };
+}
+
+function nested(type: number, attributes: readonly Attribute[]): Attribute[] {
+  if (attributes.length === 0) return [];
+  return [
+    { type, payload: writeMessage({ type: 0, flags: 0, sequence: 0 }, new Uint8Array(0), attributes).subarray(16) },
+  ];
+}
+
+/** As rtnl_link_fill() writes it: of a VLAN or bond what it is, of a slave what its bond thinks of it. */
+function linkInfo({ type, vlan, bond, slave }: FakeLink): Attribute[] {
+  const data: Attribute[] = [];
+  if (vlan) {
+    data.push({ type: IFLA_VLAN.ID, payload: u16Payload(vlan.id) });
+    const protocol = vlan.protocol ?? 0x8100;
+    data.push({ type: IFLA_VLAN.PROTOCOL, payload: Uint8Array.of(protocol >> 8, protocol & 0xff) });
+  }
+  if (bond) {
+    data.push({ type: IFLA_BOND.MODE, payload: Uint8Array.of(bond.mode) });
+    if (bond.activeSlave) data.push({ type: IFLA_BOND.ACTIVE_SLAVE, payload: u32Payload(bond.activeSlave) });
+  }
+  const state = slave && [
+    { type: IFLA_BOND_SLAVE.STATE, payload: Uint8Array.of(slave.active ? 0 : 1) },
+    { type: IFLA_BOND_SLAVE.MII_STATUS, payload: Uint8Array.of(slave.linkUp ? 0 : 2) },
+  ];
+  return nested(IFLA.LINKINFO, [
+    ...(type ? [{ type: IFLA_INFO.KIND, payload: text(type) }] : []),
+    ...nested(IFLA_INFO.DATA, data),
+    ...(state ? [{ type: IFLA_INFO.SLAVE_KIND, payload: text('bond') }] : []),
+    ...(state ? nested(IFLA_INFO.SLAVE_DATA, state) : []),
+  ]);
 }
 
 export function linkMessage(link: FakeLink, envelope: Envelope & { readonly removed?: boolean } = {}): Uint8Array {
@@ -61,6 +118,10 @@ export function linkMessage(link: FakeLink, envelope: Envelope & { readonly remo
     { type: 250, payload: Uint8Array.of(1, 2, 3) },
   ];
   if (link.mac !== null) attributes.push({ type: IFLA.ADDRESS, payload: parseMac(link.mac)! });
+  if (link.master) attributes.push({ type: IFLA.MASTER, payload: u32Payload(link.master) });
+  if (link.parent) attributes.push({ type: IFLA.LINK, payload: u32Payload(link.parent) });
+  if (link.foreignParent) attributes.push({ type: IFLA.LINK_NETNSID, payload: u32Payload(0) });
+  attributes.push(...linkInfo(link));
   return message(envelope.removed ? RTM.DELLINK : RTM.NEWLINK, fixed, attributes, envelope);
 }
 
