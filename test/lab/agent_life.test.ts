@@ -188,7 +188,7 @@ test.serial(
     const { code, stderr } = await other.run();
     other.client.close();
     t.is(code, 1);
-    t.regex(stderr, /map\/services has layout 9 \(services_v9, key 4, value 24 bytes\); this agent knows layout 1/);
+    t.regex(stderr, /map\/services has layout 9 \(services_v9, key 4, value 24 bytes\); this agent knows layout 2/);
     t.regex(stderr, /Run the agent that made it, or detach it \(spillwayd --detach: traffic to its VIPs stops\)/);
     t.true(existsSync(pin));
     t.is((await other.run('--detach')).code, 0);
