@@ -101,9 +101,10 @@ export class Journal {
     return from + begin;
   }
 
-  /** Mends the end of a day's file, as it is done before lines are added. */
-  async mend(day: string): Promise<void> {
-    await this.#end(day);
+  /** Mends the end of the last file, as it is done before lines are added. */
+  async mend(): Promise<void> {
+    const last = (await this.days()).at(-1);
+    if (last !== undefined) await this.#end(last);
   }
 
   /** Records of a day's first `limit` bytes; null: all of them. Lets other work run in between. */
@@ -122,6 +123,7 @@ export class Journal {
       bad += lines.length - records.length;
       yield records;
     }
+    if (rest.length > 0) bad++;
     if (bad > 0)
       this.onDamage(`${this.path(day)}: ${bad} line${bad === 1 ? '' : 's'} that are no records were left out`);
   }

@@ -104,9 +104,7 @@ export class Meter {
     await this.#files.makeFolder(folder).catch((error: unknown) => this.#refused(error));
     await this.persist().catch(() => {});
     if (this.#outbox.length === 0) {
-      await this.#journal
-        .mend(dayOf(atMs))
-        .catch((error: unknown) => onDamage(`${this.#journal.path(dayOf(atMs))}: ${messageOf(error)}`));
+      await this.#journal.mend().catch((error: unknown) => onDamage(`${folder} cannot be mended: ${messageOf(error)}`));
     }
     await this.#removeOld();
   }
