@@ -67,7 +67,7 @@ struct service {
 	__u16 flags;		/* enum service_flags */
 	__u16 timeout_ticks[4]; /* by session_state & 3: [0] is source persistence, 0 = off */
 	__u8 schedule;		/* enum schedule */
-	__u8 quic;		/* SCHEDULE_QUIC: index into quic_routings; 0: none */
+	__u8 quic;		/* SCHEDULE_QUIC: index into quic_routes; 0: none */
 	__u16 max_segment;	/* SYNs that offer a larger MSS are rewritten; 0 = left alone */
 	__u64 identity;		/* digest of its name: the agent finds its ids again by it */
 	__u32 access_list;	/* 0: none */

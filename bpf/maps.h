@@ -41,7 +41,7 @@ ARRAY_MAP(pools_v2, struct pool, 1);	      /* set at load */
 ARRAY_MAP(maglev_v2, struct maglev_table, 1); /* set at load */
 ARRAY_MAP(turns_v2, struct turn, 1);	      /* set at load: as pools */
 ARRAY_MAP(loads_v2, struct load, 1);	      /* set at load: as backends */
-ARRAY_MAP(quic_routings_v2, struct quic_routing, 256);
+ARRAY_MAP(quic_routes_v2, struct quic_routing, 256);
 ARRAY_MAP(aes_v2, struct aes_tables, 1);
 ARRAY_MAP(sessions_v2, struct session_bucket, 2);  /* set at load */
 ARRAY_MAP(details_v2, struct session_detail, 8);   /* set at load: buckets * 4 */

@@ -16,7 +16,7 @@ export const pinnedMaps = {
   backends: { key: 4, value: abi.backendSize },
   turns: { key: 4, value: abi.turnSize },
   loads: { key: 4, value: abi.loadSize },
-  quic_routings: { key: 4, value: abi.quicRoutingSize },
+  quic_routes: { key: 4, value: abi.quicRoutingSize },
   quic_servers: { key: abi.quicServerKeySize, value: abi.quicServerSize },
   aes: { key: 4, value: abi.aesTablesSize },
   egresses: { key: 4, value: abi.egressSize },

@@ -55,7 +55,7 @@ export function mapSizes(sizes: Sizes): Record<MapName, number> {
     backends: sizes.backends + 1,
     turns: sizes.pools + 1,
     loads: sizes.backends + 1,
-    quic_routings: QUIC_ROUTINGS,
+    quic_routes: QUIC_ROUTINGS,
     quic_servers: sizes.backends,
     aes: 1,
     egresses: MAX_EGRESSES,

@@ -187,7 +187,7 @@ function sizesOf(options: DataPathOptions): Record<MapName, number> {
     backends,
     turns: pools,
     loads: backends,
-    quic_routings: 256,
+    quic_routes: 256,
     quic_servers: backends,
     aes: 1,
     egresses: 1024,
