@@ -31,6 +31,7 @@ struct lb_counters abi_lb_counters;
 struct lb_config abi_lb_config;
 struct clock_reading abi_clock_reading;
 struct drop_event abi_drop_event;
+struct early_fragment_event abi_early_fragment_event;
 enum service_flags abi_service_flags;
 enum session_state abi_session_state;
 enum schedule abi_schedule;

@@ -6,10 +6,10 @@
 #include <linux/types.h>
 
 struct lb_config {
-	__u32 buckets; /* of the session table; at least 2 */
-	__u32 frags;   /* loaded with BPF_F_XDP_HAS_FRAGS: frames may not be linear */
-	__u32 capture; /* a copy of the program for the time of a capture: capture.h */
-	__u32 pad;
+	__u32 buckets;		/* of the session table; at least 2 */
+	__u32 frags;		/* loaded with BPF_F_XDP_HAS_FRAGS: frames may not be linear */
+	__u32 capture;		/* a copy of the program for the time of a capture: capture.h */
+	__u32 fragment_buckets; /* of the table of first fragments */
 };
 
 /* Argument of clock.bpf.c. */

@@ -6,7 +6,8 @@
 #include "abi_types.h"
 
 enum event_kind {
-	EVENT_DROP = 1, /* a sample: the first of its reason on a CPU in each tick */
+	EVENT_DROP = 1,		  /* a sample: the first of its reason on a CPU in each tick */
+	EVENT_EARLY_FRAGMENT = 2, /* a fragment that came before its datagram's first one, whole */
 };
 
 #define DROP_SAMPLE_BYTES 128
@@ -24,6 +25,18 @@ struct drop_event {
 	__u32 length;
 	__u32 captured; /* bytes of the frame that follow */
 	__u8 frame[DROP_SAMPLE_BYTES];
+};
+
+#define EARLY_BYTES 2048
+
+struct early_fragment_event {
+	__u16 kind;
+	__u16 length; /* of the frame */
+	__u32 tick;
+	__u64 tag;     /* of its datagram in the table of first fragments */
+	__u32 ifindex; /* that it came in by */
+	__u32 queue;
+	__u8 frame[EARLY_BYTES];
 };
 
 #endif

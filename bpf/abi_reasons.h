@@ -17,7 +17,7 @@ enum reason {
 
 	DROP_NO_LISTENER = 16,	/* a VIP, no listener on this port and protocol */
 	DROP_PROTOCOL = 17,	/* a VIP, neither TCP, UDP nor ICMP */
-	DROP_ICMP = 18,		/* ICMP to a VIP that is neither an echo request nor an error */
+	DROP_ICMP = 18,		/* ICMP to a VIP that is neither a plain echo request nor an error */
 	DROP_FRAGMENT = 19,	/* a fragment whose first one was not seen */
 	DROP_MALFORMED = 20,	/* lengths lie, header cut off */
 	DROP_EXTENSION = 21,	/* IPv6 extension headers beyond the bounds */

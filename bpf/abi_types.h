@@ -252,6 +252,11 @@ struct settings {
 	__u64 finish_key[2];
 	__u32 hz;	  /* jiffies per second */
 	__u32 tick_shift; /* tick = jiffies >> tick_shift */
+	/* So many in each tick on the whole node; 0: none. */
+	__u32 echoes_per_tick;	  /* echo requests answered */
+	__u32 errors_per_tick;	  /* ICMP errors of our own */
+	__u32 fragments_per_tick; /* early fragments handed to the agent */
+	__u32 pad;
 };
 
 /* One bit for each hash of a VIP address: what misses here is no VIP of ours. */

@@ -4,6 +4,7 @@
 #define SPILLWAY_ENCAP_H
 
 #include <linux/udp.h>
+#include "checksum.h"
 #include "count.h"
 #include "egress.h"
 
@@ -11,13 +12,6 @@
 #define GUE6_BYTES	(sizeof(struct ipv6hdr) + sizeof(struct udphdr))
 #define OUTER_TTL	64
 #define FLOW_LABEL_MASK 0xfffff
-
-static __always_inline __u16 fold_sum(__u32 sum)
-{
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return ~sum;
-}
 
 static __always_inline void set_next_hop(struct ethhdr *eth, const struct backend *backend)
 {

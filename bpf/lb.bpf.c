@@ -4,8 +4,22 @@
  */
 #include "capture.h"
 #include "route.h"
+#include "icmp.h"
+#include "fragment.h"
+#include "too_big.h"
+#include "segment.h"
 #include "encap.h"
 #include "established.h"
+
+/* Service limits of a SYN alone: the established do without a look at the service. */
+static __always_inline void lower_offer(struct xdp_md *ctx, struct work *work)
+{
+	__u32 id = work->service_id;
+	struct service *service = bpf_map_lookup_elem(&services_v2, &id);
+
+	if (service && service->max_segment)
+		clamp_segment(ctx, work, service->max_segment);
+}
 
 /* The backend is known: out it goes, counted. */
 static __always_inline int deliver(struct xdp_md *ctx, struct work *work)
@@ -18,8 +32,12 @@ static __always_inline int deliver(struct xdp_md *ctx, struct work *work)
 	if (!backend)
 		return finish(ctx, DROP_BACKEND_DOWN, work);
 	reason = steered ? check_steered(packet, backend) : check_forwarding(packet, backend);
+	if (reason == DROP_TOO_BIG)
+		reason = answer_too_big(ctx, work, room_within(backend));
 	if (reason != VERDICT_NONE)
 		return finish(ctx, reason, work);
+	if (packet->tcp_flags & TCP_SYN)
+		lower_offer(ctx, work);
 	count_traffic(&svc_counters_v2, work->service_id, packet->frame_bytes, work->fresh, work->tracked);
 	count_traffic(&be_counters_v2, work->backend_id, packet->frame_bytes, work->fresh, work->tracked);
 	return steered ? forward_steered(ctx, packet, backend) : forward(ctx, packet, backend);
@@ -48,9 +66,15 @@ static __noinline int long_way(struct xdp_md *ctx)
 	if (reason == VERDICT_NONE) {
 		packet->tag = flow_fingerprint(packet, settings);
 		reason = route(work, settings);
+		if (packet->fragment && reason == VERDICT_NONE)
+			remember_fragment(work);
 	} else if (service_of(packet) == NO_VIP) {
 		/* The filter lets some strangers through: only the VIP map tells. */
 		reason = PASS_NOT_VIP;
+	} else if (reason == KIND_ICMP) {
+		reason = handle_icmp(ctx, work);
+	} else if (reason == KIND_LATER) {
+		reason = route_fragment(ctx, work);
 	}
 	return reason == VERDICT_NONE ? deliver(ctx, work) : finish(ctx, reason, work);
 }

@@ -11,10 +11,14 @@
 #include <bpf/bpf_endian.h>
 #include "maps.h"
 
+/* What is no reason: those below zero. */
 #define VERDICT_NONE  (-1) /* no reason to stop: go on */
+#define KIND_ICMP     (-2) /* to a VIP, no flow: icmp.h */
+#define KIND_LATER    (-3) /* a fragment without a transport header: fragment.h */
 #define MAX_VLAN_TAGS 2
 
 enum { TCP_FIN = 1, TCP_SYN = 2, TCP_RST = 4, TCP_ACK = 16 };
+enum fragment { FRAGMENT_NONE = 0, FRAGMENT_FIRST = 1, FRAGMENT_LATER = 2 };
 
 struct vlan_tag {
 	__be16 tci;
@@ -35,10 +39,25 @@ struct packet {
 	__u8 tcp_flags; /* 0 for UDP */
 	__u8 traffic_class;
 	bool v6;
-	__u8 pad[4];
-	/* IPv4-mapped; the long way's alone. */
-	struct address source, destination;
+	/* From here on the long way's alone. */
+	__u8 fragment;	    /* enum fragment */
+	bool dont_fragment; /* IPv4: DF; IPv6: always */
+	bool icmp_error;    /* source, ports and protocol are of the flow that it speaks of */
+	__u8 pad;
+	struct address source, destination; /* IPv4-mapped */
+	__be32 fragment_id;
+	__u32 pad2;
 };
+
+/* Of a frame, what can be read in place. */
+static __always_inline __u32 linear_length(const struct xdp_md *ctx)
+{
+	__u32 bytes = ctx->data_end - ctx->data;
+
+	/* Else clang takes other sums into this one, in the midst of its pointers. */
+	asm volatile("" : "+r"(bytes));
+	return bytes;
+}
 
 static __always_inline __u64 mac_bits(const __u8 *mac)
 {

@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
  * The long way's parser: any frame to a packet, or to the reason why it is none. Reads within bounds only. Each step
- * returns VERDICT_NONE or a reason; a pass is decided before a drop, for only what is to a VIP is ours to drop.
+ * returns VERDICT_NONE, a kind or a reason; a pass is decided before a drop, for only what is to a VIP is ours to drop.
  */
 #ifndef SPILLWAY_PARSE_H
 #define SPILLWAY_PARSE_H
 
+#include "extension.h"
 #include "work.h"
 
 /* The length of a frame with fragments is known to a helper alone. */
 static __always_inline __u32 frame_length(struct xdp_md *ctx)
 {
-	return config.frags ? bpf_xdp_get_buff_len(ctx) : (__u32)(ctx->data_end - ctx->data);
+	return config.frags ? bpf_xdp_get_buff_len(ctx) : linear_length(ctx);
 }
 
 /* Ethernet and up to two VLAN tags. Returns the type that follows, or 0 when the frame is too short. */
@@ -59,17 +60,23 @@ static __always_inline int parse_ip4(void *data, void *end, struct packet *packe
 	packet->traffic_class = ip->tos;
 	packet->ip_bytes = bpf_ntohs(ip->tot_len);
 	packet->l4_at = packet->link_bytes + header;
+	packet->dont_fragment = ip->frag_off & bpf_htons(0x4000);
+	packet->fragment_id = ip->id;
 	if (ip->version != 4 || header < sizeof(*ip) || packet->ip_bytes < header ||
 	    packet->link_bytes + packet->ip_bytes > packet->frame_bytes)
 		*problem = DROP_MALFORMED;
-	else if (ip->frag_off & bpf_htons(0x3fff))
-		*problem = DROP_FRAGMENT;
+	else if (ip->frag_off & bpf_htons(0x1fff))
+		packet->fragment = FRAGMENT_LATER;
+	else if (ip->frag_off & bpf_htons(0x2000))
+		packet->fragment = FRAGMENT_FIRST;
 	return VERDICT_NONE;
 }
 
-static __always_inline int parse_ip6(void *data, void *end, struct packet *packet, int *problem)
+static __always_inline int parse_ip6(struct xdp_md *ctx, struct packet *packet, int *problem)
 {
+	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
 	struct ipv6hdr *ip = data + packet->link_bytes;
+	struct walk walk;
 
 	if ((void *)(ip + 1) > end)
 		return PASS_MALFORMED;
@@ -81,23 +88,39 @@ static __always_inline int parse_ip6(void *data, void *end, struct packet *packe
 	packet->protocol = ip->nexthdr;
 	packet->traffic_class = traffic_class6(ip);
 	packet->ip_bytes = bpf_ntohs(ip->payload_len) + sizeof(*ip);
-	packet->l4_at = packet->link_bytes + sizeof(*ip);
+	packet->dont_fragment = true;
 	if (ip->version != 6 || packet->link_bytes + packet->ip_bytes > packet->frame_bytes) {
 		*problem = DROP_MALFORMED;
 		return VERDICT_NONE;
 	}
-	switch (ip->nexthdr) {
-	case IPPROTO_FRAGMENT:
-		*problem = DROP_FRAGMENT;
-		break;
-	case IPPROTO_HOPOPTS:
-	case IPPROTO_ROUTING:
+	walk = (struct walk){.at = packet->link_bytes + sizeof(*ip),
+			     .stop = packet->link_bytes + packet->ip_bytes,
+			     .next = ip->nexthdr};
+	if (is_extension(walk.next))
+		*problem = walk_extensions(ctx, &walk);
+	packet->l4_at = walk.at;
+	packet->protocol = walk.next;
+	packet->fragment = walk.fragment;
+	packet->fragment_id = walk.id;
+	return VERDICT_NONE;
+}
+
+/* Of a later fragment nothing but the protocol is known, and of IPv6 not even that where a header stands before it. */
+static __always_inline int later_fragment(const struct packet *packet)
+{
+	switch (packet->protocol) {
+	case IPPROTO_TCP:
+	case IPPROTO_UDP:
+		return KIND_LATER;
+	case IPPROTO_ICMP:
+	case IPPROTO_ICMPV6:
+		return DROP_ICMP;
 	case IPPROTO_DSTOPTS:
 	case IPPROTO_AH:
-		*problem = DROP_EXTENSION;
-		break;
+		return packet->v6 ? KIND_LATER : DROP_PROTOCOL;
+	default:
+		return packet->v6 && is_extension(packet->protocol) ? DROP_EXTENSION : DROP_PROTOCOL;
 	}
-	return VERDICT_NONE;
 }
 
 /* TCP and UDP alike: ports, and for TCP the flags. */
@@ -107,6 +130,8 @@ static __always_inline int parse_transport(void *data, void *end, struct packet 
 	int l4_bytes = packet->link_bytes + packet->ip_bytes - packet->l4_at;
 	void *l4 = data + at;
 
+	if (packet->fragment == FRAGMENT_LATER)
+		return later_fragment(packet);
 	switch (packet->protocol) {
 	case IPPROTO_TCP:
 		if (l4_bytes < 20 || l4 + 20 > end)
@@ -120,7 +145,9 @@ static __always_inline int parse_transport(void *data, void *end, struct packet 
 		break;
 	case IPPROTO_ICMP:
 	case IPPROTO_ICMPV6:
-		return DROP_ICMP;
+		if (packet->v6 != (packet->protocol == IPPROTO_ICMPV6) || packet->fragment)
+			return DROP_ICMP;
+		return l4_bytes < 8 || l4 + 8 > end ? DROP_MALFORMED : KIND_ICMP;
 	default:
 		return DROP_PROTOCOL;
 	}
@@ -130,7 +157,7 @@ static __always_inline int parse_transport(void *data, void *end, struct packet 
 
 /*
  * Fills `packet`. A reason to pass ends everything; else `packet` names its addresses, and what is returned is
- * VERDICT_NONE or the reason for which it cannot be a flow.
+ * VERDICT_NONE, or its kind, or the reason for which it cannot be a flow.
  */
 __noinline int parse_frame(struct xdp_md *ctx, struct packet *packet)
 {
@@ -142,12 +169,14 @@ __noinline int parse_frame(struct xdp_md *ctx, struct packet *packet)
 		return DROP_INTERNAL;
 	packet->ports = 0;
 	packet->tcp_flags = 0;
+	packet->fragment = FRAGMENT_NONE;
+	packet->icmp_error = false;
 	packet->frame_bytes = frame_length(ctx);
 	type = parse_link(data, end, packet);
 	if (type == bpf_htons(ETH_P_IP))
 		reason = parse_ip4(data, end, packet, &problem);
 	else if (type == bpf_htons(ETH_P_IPV6))
-		reason = parse_ip6(data, end, packet, &problem);
+		reason = parse_ip6(ctx, packet, &problem);
 	else
 		reason = type ? PASS_NOT_IP : PASS_MALFORMED;
 	if (reason != VERDICT_NONE)

@@ -35,7 +35,8 @@ struct work {
 	bool tracked;	  /* there is one */
 	bool record_syn;  /* the SYN, too, needs one */
 	bool remembered;  /* the client's entry chose */
-	bool pad[4];
+	__u8 option_at;	  /* segment.h: of the TCP option looked at */
+	__u8 pad[3];
 	struct insertion insertion;
 	struct least least;
 

@@ -418,7 +418,7 @@ export function writeSessionDetail(view: DataView, at: number, value: SessionDet
   view.setUint8(at + 30, value.protocol);
 }
 
-export const settingsSize = 144;
+export const settingsSize = 160;
 export const settingsOffset = {
   layout: 0,
   nodeId: 4,
@@ -427,6 +427,9 @@ export const settingsOffset = {
   finishKey: 120,
   hz: 136,
   tickShift: 140,
+  echoesPerTick: 144,
+  errorsPerTick: 148,
+  fragmentsPerTick: 152,
 } as const;
 export interface Settings {
   readonly layout: number;
@@ -436,6 +439,9 @@ export interface Settings {
   readonly finishKey: readonly bigint[];
   readonly hz: number;
   readonly tickShift: number;
+  readonly echoesPerTick: number;
+  readonly errorsPerTick: number;
+  readonly fragmentsPerTick: number;
 }
 export function readSettings(view: DataView, at: number): Settings {
   return {
@@ -446,6 +452,9 @@ export function readSettings(view: DataView, at: number): Settings {
     finishKey: Array.from({ length: 2 }, (_, i) => view.getBigUint64(at + 120 + i * 8, true)),
     hz: view.getUint32(at + 136, true),
     tickShift: view.getUint32(at + 140, true),
+    echoesPerTick: view.getUint32(at + 144, true),
+    errorsPerTick: view.getUint32(at + 148, true),
+    fragmentsPerTick: view.getUint32(at + 152, true),
   };
 }
 export function writeSettings(view: DataView, at: number, value: Settings): void {
@@ -456,6 +465,9 @@ export function writeSettings(view: DataView, at: number, value: Settings): void
   value.finishKey.forEach((item, i) => { view.setBigUint64(at + 120 + i * 8, item, true); });
   view.setUint32(at + 136, value.hz, true);
   view.setUint32(at + 140, value.tickShift, true);
+  view.setUint32(at + 144, value.echoesPerTick, true);
+  view.setUint32(at + 148, value.errorsPerTick, true);
+  view.setUint32(at + 152, value.fragmentsPerTick, true);
 }
 
 export const vipFilterSize = 8192;
@@ -516,23 +528,27 @@ export const lbConfigOffset = {
   buckets: 0,
   frags: 4,
   capture: 8,
+  fragmentBuckets: 12,
 } as const;
 export interface LbConfig {
   readonly buckets: number;
   readonly frags: number;
   readonly capture: number;
+  readonly fragmentBuckets: number;
 }
 export function readLbConfig(view: DataView, at: number): LbConfig {
   return {
     buckets: view.getUint32(at + 0, true),
     frags: view.getUint32(at + 4, true),
     capture: view.getUint32(at + 8, true),
+    fragmentBuckets: view.getUint32(at + 12, true),
   };
 }
 export function writeLbConfig(view: DataView, at: number, value: LbConfig): void {
   view.setUint32(at + 0, value.buckets, true);
   view.setUint32(at + 4, value.frags, true);
   view.setUint32(at + 8, value.capture, true);
+  view.setUint32(at + 12, value.fragmentBuckets, true);
 }
 
 export const clockReadingSize = 16;
@@ -610,6 +626,17 @@ export function writeDropEvent(view: DataView, at: number, value: DropEvent): vo
   view.setUint32(at + 52, value.captured, true);
   new Uint8Array(view.buffer, view.byteOffset + at + 56, 128).set(value.frame);
 }
+
+export const earlyFragmentEventSize = 2072;
+export const earlyFragmentEventOffset = {
+  kind: 0,
+  length: 2,
+  tick: 4,
+  tag: 8,
+  ifindex: 16,
+  queue: 20,
+  frame: 24,
+} as const;
 
 export const ServiceFlags = {
   SERVICE_IN_USE: 1,
@@ -708,6 +735,7 @@ export const TableEvent = {
 
 export const EventKind = {
   EVENT_DROP: 1,
+  EVENT_EARLY_FRAGMENT: 2,
 } as const;
 
 export const captureFilterSize = 88;

@@ -95,6 +95,7 @@ export function openNode(
       backends: config.limits.backends,
       pools: config.limits.backendGroups,
       vips: config.limits.vips,
+      fragments: config.limits.fragments,
     },
     frags,
   });
@@ -160,6 +161,11 @@ class Node implements DataPlaneNode {
     this.notices = [...differences];
     this.settings = new SettingsMap(maps.settings);
     this.#prepareSettings();
+    const { icmp, fragments } = config;
+    this.settings.setAllowances(
+      { echoes: icmp.echoPerSecond, errors: icmp.errorsPerSecond, fragments: fragments.earlyPerSecond },
+      parts.clock.tickMs,
+    );
     this.control = new ControlTables(maps, parts.clock);
     this.counters = new Counters(maps);
     this.table = new SessionTable(maps.sessions, maps.details, parts.clock);

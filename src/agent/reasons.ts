@@ -13,10 +13,13 @@ const help: Record<ReasonName, string> = {
     'would exceed the MTU of the way to the backend once encapsulated: the client was told the size that fits',
   DROP_NO_LISTENER: 'to a VIP, on a port and protocol without a listener',
   DROP_PROTOCOL: 'to a VIP, neither TCP, UDP nor ICMP',
-  DROP_ICMP: 'ICMP to a VIP, neither an echo request nor an error',
-  DROP_FRAGMENT: 'a fragment whose first one was not seen: find who fragments, or lower the MSS',
+  DROP_ICMP:
+    'ICMP to a VIP, neither an error nor an echo request that is plain (no options, no fragments) and answered',
+  DROP_FRAGMENT:
+    'a fragment whose first one was not seen, beyond what is held until it comes (fragments.earlyPerSecond): find who fragments, or lower the MSS',
   DROP_MALFORMED: 'lengths that do not add up, or a header cut off',
-  DROP_EXTENSION: 'more IPv6 extension headers than are read: six, or 256 bytes',
+  DROP_EXTENSION:
+    'more IPv6 extension headers than are read (six, or 256 bytes), or one that is refused (routing type 0)',
   DROP_NO_BACKEND: 'no backend can take it: all are unhealthy, drained or unresolved',
   DROP_BACKEND_DOWN: 'its backend went down and the table still names it: should last a moment only',
   DROP_TOO_BIG:
@@ -24,7 +27,7 @@ const help: Record<ReasonName, string> = {
   DROP_NO_HEADROOM: 'the driver leaves no room for an outer header: see the list of drivers in the README',
   DROP_STOPPED: 'the listener is stopped',
   DROP_ECHO_RATE: 'an echo request above the rate that is answered',
-  DROP_ICMP_QUOTE: 'an ICMP error that does not quote enough of a packet from a VIP',
+  DROP_ICMP_QUOTE: 'an ICMP error that does not quote enough of a packet from the VIP that it was sent to',
   DROP_ICMP_NO_FLOW: 'an ICMP error about a flow that nobody here knows',
   DROP_FRAGMENT_EARLY: 'came before its first fragment: the agent sends it on when that has come',
   DROP_ACCESS_DENIED: "the listener's access list keeps this client out",

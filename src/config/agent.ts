@@ -25,6 +25,8 @@ export interface AgentConfig {
   readonly limits: Limits;
   /** Holds the secret that a cluster's nodes share: see readClusterSecret. */
   readonly clusterSecretFile: string | null;
+  readonly icmp: IcmpConfig;
+  readonly fragments: FragmentsConfig;
   readonly reconcileIntervalMs: number;
   readonly healthChecks: { readonly concurrency: number };
   readonly metering: {
@@ -44,6 +46,19 @@ export interface TcpListen extends Endpoint {
   readonly clientCa: string;
 }
 
+/** At most so many each second on this node; 0: never. */
+export interface IcmpConfig {
+  /** Echo requests to VIPs answered. */
+  readonly echoPerSecond: number;
+  /** "Too big" told to clients. */
+  readonly errorsPerSecond: number;
+}
+
+export interface FragmentsConfig {
+  /** Fragments held because their datagram's first one has not come yet; 0: they are dropped. */
+  readonly earlyPerSecond: number;
+}
+
 /** Sizes of the maps; what exceeds them is refused. */
 export interface Limits {
   readonly sessions: number;
@@ -54,6 +69,8 @@ export interface Limits {
   readonly vips: number;
   /** Of all access lists together. */
   readonly accessListEntries: number;
+  /** Datagrams in fragments whose first one is remembered at once. */
+  readonly fragments: number;
 }
 
 const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const;
@@ -86,6 +103,8 @@ export function parseAgentConfig(text: string): AgentConfig {
     objectDirectory: root.text<string | null>('objectDirectory', null, path),
     limits: readLimits(root.section('limits')),
     clusterSecretFile: root.text<string | null>('clusterSecretFile', null, path),
+    icmp: readIcmp(root.section('icmp')),
+    fragments: readFragments(root.section('fragments')),
     reconcileIntervalMs: readReconcileInterval(root),
     healthChecks: readHealthChecks(root.section('healthChecks')),
     metering: readMetering(root.section('metering')),
@@ -173,8 +192,24 @@ function readLimits(limits: Section): Limits {
     backendGroups: limits.integer('backendGroups', 1024, { min: 8, max: 65_535 }),
     vips: limits.integer('vips', 4096, { min: 8, max: 65_535 }),
     accessListEntries: limits.integer('accessListEntries', 131_072, { min: 64, max: 1_048_576 }),
+    fragments: limits.integer('fragments', 16_384, { min: 64, max: 4_194_304 }),
   };
   limits.refuseUnknown();
+  return read;
+}
+
+function readIcmp(icmp: Section): IcmpConfig {
+  const read = {
+    echoPerSecond: icmp.integer('echoPerSecond', 1000, { min: 0, max: 1_000_000 }),
+    errorsPerSecond: icmp.integer('errorsPerSecond', 1000, { min: 0, max: 1_000_000 }),
+  };
+  icmp.refuseUnknown();
+  return read;
+}
+
+function readFragments(fragments: Section): FragmentsConfig {
+  const read = { earlyPerSecond: fragments.integer('earlyPerSecond', 1000, { min: 0, max: 100_000 }) };
+  fragments.refuseUnknown();
   return read;
 }
 

@@ -22,6 +22,7 @@ export const pinnedMaps = {
   egresses: { key: 4, value: abi.egressSize },
   sessions: { key: 4, value: abi.sessionBucketSize },
   details: { key: 4, value: abi.sessionDetailSize },
+  fragments: { key: 4, value: abi.sessionBucketSize },
   svc_counters: { key: 4, value: abi.trafficSize },
   be_counters: { key: 4, value: abi.trafficSize },
   counters: { key: 4, value: abi.lbCountersSize },

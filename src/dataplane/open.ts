@@ -10,6 +10,8 @@ export interface Sizes {
   readonly backends: number;
   readonly pools: number;
   readonly vips: number;
+  /** Datagrams in fragments that are under way at once. */
+  readonly fragments: number;
 }
 
 export interface OpenOptions {
@@ -61,6 +63,7 @@ export function mapSizes(sizes: Sizes): Record<MapName, number> {
     egresses: MAX_EGRESSES,
     sessions: buckets,
     details: buckets * 4,
+    fragments: Math.ceil(sizes.fragments / 4),
     svc_counters: sizes.services + 1,
     be_counters: sizes.backends + 1,
     counters: 1,
@@ -124,6 +127,7 @@ function load(
     buckets: sizes.sessions,
     frags: options.frags ? 1 : 0,
     capture: capture ? 1 : 0,
+    fragmentBuckets: sizes.fragments,
   });
   const names = mapNames.map((name) => [kernelName(name), name] as const);
   return BpfObject.load(options.objectFile, {
@@ -184,6 +188,7 @@ function sizeDifferences(have: Record<MapName, number>, want: Record<MapName, nu
     ['services', 'limits.services'],
     ['backends', 'limits.backends'],
     ['pools', 'limits.backendGroups'],
+    ['fragments', 'limits.fragments'],
   ];
   return settings
     .filter(([name]) => have[name] !== want[name])

@@ -46,7 +46,29 @@ export class SettingsMap {
     const padded = Array.from({ length: MAX_MACS }, (_, i) => unique[i] ?? unique[0] ?? 0n);
     this.write({ ...this.read(), macs: padded });
   }
+
+  setAllowances({ echoes, errors, fragments }: Allowances, tickMs: number): void {
+    const perTick = (perSecond: number): number => Math.ceil((perSecond * tickMs) / 1000);
+    this.write({
+      ...this.read(),
+      echoesPerTick: perTick(echoes),
+      errorsPerTick: perTick(errors),
+      fragmentsPerTick: perTick(fragments),
+    });
+  }
 }
+
+/** What the data path does of its own accord, at most, each second on this node; 0: never. */
+export interface Allowances {
+  /** Echo requests to VIPs answered. */
+  readonly echoes: number;
+  /** ICMP errors of its own: "too big". */
+  readonly errors: number;
+  /** Fragments that came before their first one, held by the agent. */
+  readonly fragments: number;
+}
+
+export const defaultAllowances: Allowances = { echoes: 1000, errors: 1000, fragments: 1000 };
 
 /** Settings for fresh maps. */
 export function freshSettings(key: FlowKey, clock: { hz: number; shift: number }, nodeId: number): abi.Settings {
@@ -58,5 +80,8 @@ export function freshSettings(key: FlowKey, clock: { hz: number; shift: number }
     finishKey: key.finish,
     hz: clock.hz,
     tickShift: clock.shift,
+    echoesPerTick: 0,
+    errorsPerTick: 0,
+    fragmentsPerTick: 0,
   };
 }

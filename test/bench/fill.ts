@@ -8,7 +8,7 @@ import { type BpfMap, BpfObject } from '../../src/dataplane/addon.js';
 import type { TickClock } from '../../src/dataplane/clock.js';
 import { kernelName, type MapName, mapNames } from '../../src/dataplane/layout.js';
 import { mapSizes } from '../../src/dataplane/open.js';
-import { deriveKey, freshSettings, SettingsMap } from '../../src/dataplane/settings.js';
+import { defaultAllowances, deriveKey, freshSettings, SettingsMap } from '../../src/dataplane/settings.js';
 import { ControlTables } from '../../src/dataplane/tables.js';
 import { backend, desiredOf, group, listener, loadBalancer, seen } from '../support/desired.js';
 import type { Forwarding } from './options.js';
@@ -18,7 +18,7 @@ const OWN_MAC = '02:00:00:00:00:01';
 const BACKENDS = 100;
 /** Of the way to the backends: frames of 1,500 bytes fit whatever wraps them. */
 const MTU = 1_600;
-const LIMITS = { services: 16, backends: 256, pools: 16, vips: 16 } as const;
+const LIMITS = { services: 16, backends: 256, pools: 16, vips: 16, fragments: 16_384 } as const;
 
 export type LbMaps = Readonly<Record<MapName, BpfMap>>;
 
@@ -42,7 +42,12 @@ export interface Lb {
 export async function loadLb(options: LbOptions): Promise<Lb> {
   const sizes = mapSizes({ ...LIMITS, sessions: options.sessions });
   const config = new Uint8Array(abi.lbConfigSize);
-  abi.writeLbConfig(new DataView(config.buffer), 0, { buckets: sizes.sessions, frags: 0, capture: 0 });
+  abi.writeLbConfig(new DataView(config.buffer), 0, {
+    buckets: sizes.sessions,
+    frags: 0,
+    capture: 0,
+    fragmentBuckets: sizes.fragments,
+  });
   const object = BpfObject.load(options.objectFile, {
     rodata: { config },
     maxEntries: Object.fromEntries(mapNames.map((name) => [kernelName(name), sizes[name]])),
@@ -55,6 +60,7 @@ export async function loadLb(options: LbOptions): Promise<Lb> {
   const settings = new SettingsMap(maps.settings);
   settings.write(freshSettings(deriveKey(Buffer.from('a key for benchmarks')), options.clock, 1));
   settings.setMacs([parseMac(OWN_MAC)!]);
+  settings.setAllowances(defaultAllowances, options.clock.tickMs);
   await applyDesired(maps, options);
   return {
     programId: program.info.id,

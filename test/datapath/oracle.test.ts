@@ -4,13 +4,16 @@
  * length.
  */
 import test, { type ExecutionContext } from 'ava';
-import { BackendFlags, backendOffset, backendSize, egressSize } from '../../src/abi/abi.generated.js';
+import { BackendFlags, backendOffset, backendSize, egressSize, Reason } from '../../src/abi/abi.generated.js';
 import { parseMac } from '../../src/base/ip.js';
-import type { Desired } from '../../src/config/desired.js';
+import type { Desired, Listener, LoadBalancer } from '../../src/config/desired.js';
+import { RingReader } from '../../src/dataplane/addon.js';
+import { parseEarlyFragments } from '../../src/events/early-fragments.js';
 import { Comparison } from '../support/compare.js';
 import { DataPath, type DataPathOptions, lbMac } from '../support/data_path.js';
 import { backend, desiredOf, group, listener, loadBalancer, seen, tcpCheck, waysOut } from '../support/desired.js';
 import { ethernet, ip4 } from '../support/frame.js';
+import { until } from '../support/lab/until.js';
 import { readControl } from '../support/model/control.js';
 import { DataPathModel } from '../support/model/data_path_model.js';
 import { pinToCpu } from '../support/pin_cpu.js';
@@ -45,11 +48,12 @@ const targets: Target[] = [
   { address: '192.0.2.10', port: 9, protocol: 'tcp' },
 ];
 
-function randomDesired(random: Random, timeouts = [10_000, 60_000, 900_000]): Desired {
+function randomDesired(random: Random, lasting = false): Desired {
+  const timeouts = lasting ? [30_000] : [10_000, 60_000, 900_000];
   const weight = (): number => random.pick([0, 1, 50, 100, 100, 100]);
   const members = (prefix: string, address: (i: number) => string) =>
     [1, 2, 3].filter(() => random.chance(0.9)).map((i) => backend(`${prefix}${i}`, address(i), weight()));
-  const stopped = random.chance(0.05);
+  const stopped = !lasting && random.chance(0.05);
   const sessionTimeoutMs = random.pick(timeouts);
   const checked = {
     healthCheck: tcpCheck,
@@ -67,8 +71,10 @@ function randomDesired(random: Random, timeouts = [10_000, 60_000, 900_000]): De
         sourcePersistenceMs: random.pick([0, 2000, 60_000, 3_600_000]),
       }),
     );
+  const clamped = (name: string, addresses: readonly string[], listeners: readonly Listener[]): LoadBalancer =>
+    loadBalancer(name, addresses, listeners, { maxSegmentSize: random.pick([0, 0, 536, 1300, 1400]) });
   const balancers = [
-    loadBalancer('l2', vips.l2, [
+    clamped('l2', vips.l2, [
       listener({ port: 80, backendGroup: 'l2', ...checked, stopped }),
       listener({ port: 53, protocol: 'udp', backendGroup: 'l2', ...checked }),
       listener({ port: 8080, backendGroup: 'l2', scheduler: 'SCH', ...checked }),
@@ -76,11 +82,11 @@ function randomDesired(random: Random, timeouts = [10_000, 60_000, 900_000]): De
       ...scheduled('tcp'),
       ...scheduled('udp'),
     ]),
-    loadBalancer('tunnel4', vips.tunnel4, [
+    clamped('tunnel4', vips.tunnel4, [
       listener({ port: 80, backendGroup: 'tunnel4', ...checked }),
       listener({ port: 443, protocol: 'udp', backendGroup: 'tunnel4', scheduler: 'SCH', ...checked }),
     ]),
-    loadBalancer('tunnel6', vips.tunnel6, [listener({ port: 80, backendGroup: 'tunnel6', ...checked })]),
+    clamped('tunnel6', vips.tunnel6, [listener({ port: 80, backendGroup: 'tunnel6', ...checked })]),
   ];
   const groups = [
     group(
@@ -90,19 +96,16 @@ function randomDesired(random: Random, timeouts = [10_000, 60_000, 900_000]): De
     ),
     group(
       'tunnel4',
-      'IPIP',
+      random.pick(['IPIP', 'GUE']),
       members('a', (i) => `203.0.113.${30 + i}`),
     ),
     group(
       'tunnel6',
-      'IPIP',
+      random.pick(['IPIP', 'GUE']),
       members('b', (i) => `2001:db8:200::${40 + i}`),
     ),
   ];
-  return desiredOf(
-    balancers.filter(() => random.chance(0.95)),
-    groups,
-  );
+  return desiredOf(lasting ? balancers : balancers.filter(() => random.chance(0.95)), groups);
 }
 
 /** After so many a handover is in its last tick. */
@@ -120,7 +123,7 @@ async function happen(
   if (kind < 3 || (run.quiet && kind !== 4)) {
     const ticks = random.pick(run.quiet ? [1, 2, 4, 8, 15] : [1, 2, 3, 4, 5, 30, handoverTicks, 45, 130, 300, 2000]);
     lb.pass(ticks);
-    model.sessions.pass(ticks);
+    model.pass(ticks);
     return `${ticks} ticks pass`;
   }
   if (kind === 3) {
@@ -148,7 +151,7 @@ async function happen(
   const unresolved = backendNames.filter(() => random.chance(0.05));
   const steered = backendNames.filter(() => random.chance(0.4));
   const devices = Object.fromEntries(steered.map((name) => [name, random.pick([...waysOut.keys()])]));
-  const mtu = random.pick([1500, 1500, 1440]);
+  const mtu = random.pick([1500, 1500, 1500, 1440, 1320, 1300, 600, 340, 80]);
   const ops = await lb.apply(state.desired, seen(state.desired, { unhealthy, unresolved, devices, mtu }));
   return `applied: ${ops.map(({ op }) => op).join(', ')}`;
 }
@@ -171,6 +174,7 @@ interface Run {
   readonly packets: number;
   readonly flags?: readonly string[];
   readonly bent?: number;
+  readonly odd?: number;
   readonly skewed?: boolean;
   readonly twice?: boolean;
   /** Nothing happens but that time passes and the table is swept. */
@@ -181,12 +185,43 @@ interface Run {
   readonly frames?: () => Buffer;
 }
 
+/** Reasons that some packet of this run had. */
+const seenReasons = new Set<string>();
+
+/**
+ * Reasons that no packet can have here: defects, what is no packet's doing, and what the maps of this test do not ask
+ * for.
+ */
+const beyondThisTest = new Set([
+  'DROP_NO_HEADROOM',
+  'DROP_INTERNAL',
+  'DROP_ACCESS_DENIED',
+  'DROP_CONNECTION_RATE',
+  'DROP_SESSION_LIMIT',
+  'DROP_BANDWIDTH_LIMIT',
+  'DROP_PACKET_LIMIT',
+  'DROP_SOURCE_RATE',
+]);
+
+/** Fragments that the agent was given are the model's, whole and in order. */
+async function earlyFragmentsAgree(t: ExecutionContext, given: readonly Buffer[], model: DataPathModel): Promise<void> {
+  await until('all early fragments have been read', () => given.length >= model.early.length, { withinMs: 5000 });
+  const differing = model.early.findIndex((frame, i) => !given[i]?.equals(frame));
+  t.is(differing, -1, `early fragment ${differing} differs`);
+  t.is(given.length, model.early.length);
+}
+
 async function agree(t: ExecutionContext, run: Run): Promise<void> {
   const random = new Random();
   t.log(`seed ${random.seed}`);
-  const lb = new DataPath(run.options);
+  const lb = new DataPath({ allowances: { echoes: 20, errors: 20, fragments: 20 }, ...run.options });
   t.teardown(() => lb.close());
-  const state = { desired: randomDesired(random, run.quiet ? [30_000] : undefined) };
+  const early: Buffer[] = [];
+  const ring = new RingReader(lb.maps.events, {}, (records) => {
+    early.push(...parseEarlyFragments(records).map(({ frame }) => Buffer.from(frame)));
+  });
+  t.teardown(() => ring.close());
+  const state = { desired: randomDesired(random, run.quiet) };
   await lb.apply(state.desired);
   lb.settings.setMacs([lbMac, secondMac].map((mac) => parseMac(mac)!));
   const model = new DataPathModel(run.options.buckets, readControl(lb));
@@ -217,7 +252,8 @@ async function agree(t: ExecutionContext, run: Run): Promise<void> {
     }
   }
   t.log(`${run.packets} packets:`, lb.reasons(), lb.tableEvents());
-  t.pass();
+  for (const word of Object.keys(lb.reasons())) seenReasons.add(word);
+  await earlyFragmentsAgree(t, early, model);
 }
 
 test.before(() => pinToCpu(0));
@@ -235,6 +271,7 @@ test.serial('a table around its limit, where entries move', (t) =>
 const lasting = {
   flags: [...Array<string>(30).fill('A'), 'FA'],
   bent: 0.02,
+  odd: 0.02,
   portsPerClient: 1,
   quiet: true,
   skewed: true,
@@ -275,3 +312,9 @@ test.serial('loaded for frames in fragments', (t) =>
     packets: Math.ceil(packets * 0.1),
   }),
 );
+test.serial('every reason that a packet can have, some packet had', (t) => {
+  const expected = Object.keys(Reason).filter((word) => word !== 'REASON_COUNT' && !beyondThisTest.has(word));
+  const missing = expected.filter((word) => !seenReasons.has(word));
+  if (packets >= 100_000) t.deepEqual(missing, []);
+  else t.pass(`${packets} packets are too few to tell; missing: ${missing.join(', ')}`);
+});

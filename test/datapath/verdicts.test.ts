@@ -1,10 +1,12 @@
 /** What is passed untouched, what is dropped and why: each packet has one reason, counted once. */
-import test, { type ExecutionContext } from 'ava';
+import test from 'ava';
 import { lbMac } from '../support/data_path.js';
-import { ethernet, extension, type IpPacket, ip4, ip6, type Payload, vlan } from '../support/frame.js';
+import { header6 } from '../support/fragments.js';
+import { ethernet, type IpPacket, ip4, ip6, type Payload, vlan } from '../support/frame.js';
 import { withoutHeadroom } from '../support/headroom.js';
 import { icmp4, icmp6, raw, tcp, udp } from '../support/transport.js';
-import { client6Of, clientOf, openWeb, vip4, vip6, type Web, webDesired } from './web.js';
+import { endsFor } from './ends.js';
+import { client6Of, clientOf, openWeb, vip4, vip6, webDesired } from './web.js';
 
 const from4 = clientOf(1);
 const from6 = client6Of(1);
@@ -16,13 +18,6 @@ const to4 = (payload: Payload, head = {}): Buffer =>
 const to6 = (payload: Payload, head = {}): Buffer =>
   ethernet({ to: lbMac }, ip6({ from: from6, to: vip6, ...head }, payload));
 const web = (flags = 'A'): Payload => tcp({ from: 40_000, to: 80, flags }, 'hello');
-
-/** The frame ends there for this reason, as it came, and nothing else is counted. */
-function endsFor(t: ExecutionContext, { lb }: Web, frame: Buffer, reason: string, what?: string): void {
-  const before = lb.reasons();
-  t.deepEqual(lb.run(frame), { verdict: reason.startsWith('PASS') ? 'PASS' : 'DROP', frame }, what);
-  t.deepEqual(lb.reasons(), { ...before, [reason]: (before[reason] ?? 0) + 1 }, what);
-}
 
 test("what is not IP is the kernel's: ARP, LLDP, a third VLAN tag", async (t) => {
   const lb = await openWeb(t);
@@ -43,7 +38,7 @@ test('what is not to a VIP passes untouched: SSH, neighbour discovery, pings, fr
   pass(ip4({ from: from4, to: other4 }, raw(4, 'a tunnel')));
   pass(ip6({ from: from6, to: other6 }, tcp({ from: 40_000, to: 22, flags: 'S' })));
   pass(ip6({ from: from6, to: 'ff02::1:ff00:10', hopLimit: 255 }, icmp6(135, 0, Buffer.alloc(20))));
-  pass(ip6({ from: from6, to: other6 }, extension(0, web())));
+  pass(ip6({ from: from6, to: other6 }, header6(0, web())));
 });
 
 test('an address that the VIP filter cannot tell from a VIP is told by the VIP map', async (t) => {
@@ -85,27 +80,15 @@ test('a VIP without a listener on the port and protocol drops', async (t) => {
   endsFor(t, lb, to6(tcp({ from: 40_000, to: 53 })), 'DROP_NO_LISTENER');
 });
 
-test('ICMP to a VIP drops, and so does any protocol but TCP and UDP', async (t) => {
+test('ICMP to a VIP that is neither an echo request nor an error drops, and so does any protocol but TCP and UDP', async (t) => {
   const lb = await openWeb(t);
-  endsFor(t, lb, to4(icmp4(8, 0)), 'DROP_ICMP');
-  endsFor(t, lb, to6(icmp6(128, 0)), 'DROP_ICMP');
+  for (const type of [0, 4, 5, 9, 13, 17, 255]) endsFor(t, lb, to4(icmp4(type, 0)), 'DROP_ICMP', `type ${type}`);
+  for (const type of [0, 100, 129, 133, 135, 137]) endsFor(t, lb, to6(icmp6(type, 0)), 'DROP_ICMP', `type ${type}`);
+  endsFor(t, lb, to4(raw(58, Buffer.alloc(20))), 'DROP_ICMP', 'ICMPv6 in IPv4');
+  endsFor(t, lb, to6(raw(1, Buffer.alloc(20))), 'DROP_ICMP', 'ICMP in IPv6');
   for (const protocol of [0, 2, 4, 47, 50, 132, 255])
     endsFor(t, lb, to4(raw(protocol, 'data')), 'DROP_PROTOCOL', `${protocol}`);
   for (const header of [50, 59, 132, 255]) endsFor(t, lb, to6(raw(header, 'data')), 'DROP_PROTOCOL', `${header}`);
-});
-
-test('fragments drop, first, middle and last', async (t) => {
-  const lb = await openWeb(t);
-  for (const fragment of [0x2000, 0x2001, 0x0001, 0x1fff]) endsFor(t, lb, to4(web(), { fragment }), 'DROP_FRAGMENT');
-  endsFor(t, lb, to6(extension(44, web())), 'DROP_FRAGMENT');
-  t.is(lb.lb.run(to4(web(), { fragment: 0x4000 })).verdict, 'TX', 'DF alone');
-  t.is(lb.lb.run(to4(web(), { fragment: 0 })).verdict, 'TX');
-});
-
-test('IPv6 extension headers before the transport drop', async (t) => {
-  const lb = await openWeb(t);
-  for (const header of [0, 43, 51, 60])
-    endsFor(t, lb, to6(extension(header, web())), 'DROP_EXTENSION', `header ${header}`);
 });
 
 test('lengths that lie drop', async (t) => {

@@ -83,7 +83,11 @@ export class Web {
   /** Name of the backend that got the packet, or the verdict where none did. */
   send(flow: Flow, flags = 'A'): string {
     const { verdict, frame } = this.lb.run(this.frame(flow, flags));
-    if (verdict !== 'TX') return verdict;
+    return verdict === 'TX' ? this.backendOf(frame) : verdict;
+  }
+
+  /** Name of the backend that a frame leaves to. */
+  backendOf(frame: Buffer): string {
     const mac = frame.toString('hex', 0, 6).replace(/..(?=.)/g, '$&:');
     const found = [...this.lb.compiled!.backends.values()].find(({ backend: { address } }) => macOf(address) === mac);
     return found?.backend.name ?? mac;

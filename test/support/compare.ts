@@ -1,5 +1,6 @@
 /** The kernel's memory beside the model's: session table, details, counters. */
 import * as abi from '../../src/abi/abi.generated.js';
+import { SessionState } from '../../src/abi/abi.generated.js';
 import type { DataPath } from './data_path.js';
 import type { DataPathModel, TrafficModel } from './model/data_path_model.js';
 import type { Session } from './model/session_table.js';
@@ -13,6 +14,7 @@ export interface Differing {
 export class Comparison {
   readonly #slots: BigUint64Array;
   readonly #details: DataView;
+  readonly #fragments: BigUint64Array;
 
   constructor(
     private readonly lb: DataPath,
@@ -20,6 +22,7 @@ export class Comparison {
   ) {
     this.#slots = new BigUint64Array(lb.maps.sessions.mmap());
     this.#details = new DataView(lb.maps.details.mmap());
+    this.#fragments = new BigUint64Array(lb.maps.fragments.mmap());
   }
 
   /** Tag -> backend, service, state, last seen: slot by slot of one bucket. */
@@ -46,6 +49,15 @@ export class Comparison {
     for (let index = 0; index < this.model.sessions.buckets.length; index++) {
       const differing = this.bucket(index) ?? this.#bucketDetails(index);
       if (differing) return differing;
+    }
+    return this.#firstFragments();
+  }
+
+  #firstFragments(): Differing | null {
+    for (const [slot, held] of this.model.fragments.buckets.flat().entries()) {
+      const kernel = [...this.#fragments.subarray(slot * 2, slot * 2 + 2)];
+      const model = [held?.tag ?? 0n, packed(held && { ...held, state: SessionState.SESSION_ESTABLISHED })];
+      if (kernel.join() !== model.join()) return { what: `slot ${slot} of first fragments`, kernel, model };
     }
     return null;
   }
@@ -104,7 +116,7 @@ export class Comparison {
   }
 }
 
-function packed(session: Session | null): bigint {
+function packed(session: Pick<Session, 'backend' | 'service' | 'seen' | 'state'> | null): bigint {
   if (!session) return 0n;
   const low = BigInt(session.backend + session.service * 65_536);
   return low | (BigInt(session.seen) << 32n) | (BigInt(session.state) << 56n);

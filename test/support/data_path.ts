@@ -39,6 +39,10 @@ export interface DataPathOptions {
   readonly pools?: number;
   readonly tables?: number;
   readonly backends?: number;
+  /** Buckets of the table of first fragments, 4 slots each. */
+  readonly fragments?: number;
+  /** In each tick. */
+  readonly allowances?: { readonly echoes?: number; readonly errors?: number; readonly fragments?: number };
   readonly frags?: boolean;
   /** The copy of the program that captures. */
   readonly capture?: boolean;
@@ -64,11 +68,17 @@ export class DataPath {
   readonly key: FlowKey;
   compiled: Compiled | null = null;
   readonly #object: BpfObject;
+  readonly #allowances: BpfMap;
 
   constructor(options: DataPathOptions = {}) {
     const sizes = sizesOf(options);
     const rodata = new Uint8Array(abi.lbConfigSize);
-    const config = { buckets: sizes.sessions, frags: options.frags ? 1 : 0, capture: options.capture ? 1 : 0 };
+    const config = {
+      buckets: sizes.sessions,
+      frags: options.frags ? 1 : 0,
+      capture: options.capture ? 1 : 0,
+      fragmentBuckets: sizes.fragments,
+    };
     abi.writeLbConfig(new DataView(rodata.buffer), 0, config);
     this.#object = BpfObject.load(lbObjectFile, {
       rodata: { config: rodata },
@@ -86,6 +96,10 @@ export class DataPath {
     this.settings = new SettingsMap(this.maps.settings);
     this.settings.write(freshSettings(this.key, this.clock, 1));
     this.settings.setMacs([parseMac(lbMac)!]);
+    const { echoes = 256, errors = 256, fragments = 256 } = options.allowances ?? {};
+    const perTick = { echoesPerTick: echoes, errorsPerTick: errors, fragmentsPerTick: fragments };
+    this.settings.write({ ...this.settings.read(), ...perTick });
+    this.#allowances = this.#object.map(kernelName('allowances' as MapName));
     this.control = new ControlTables(this.maps, this.clock);
     this.sessions = new SessionTable(this.maps.sessions, this.maps.details, this.clock);
     this.counters = new Counters(this.maps);
@@ -100,6 +114,7 @@ export class DataPath {
   close(): void {
     this.program.close();
     for (const map of Object.values(this.maps)) map.close();
+    this.#allowances.close();
     this.#object.close();
     this.clock.close();
   }
@@ -144,10 +159,13 @@ export class DataPath {
 
   /** Lets time pass for a table whose clock is frozen: all that is remembered becomes older. */
   pass(ticks: number): void {
-    age(new DataView(this.maps.sessions.mmap()), abi.sessionSlotSize, (view, at) => {
-      const high = view.getUint32(at + 12, true);
-      if (high !== 0) view.setUint32(at + 12, (high & 0xff00_0000) | ((high - ticks) & 0xff_ffff), true);
-    });
+    for (const table of [this.maps.sessions, this.maps.fragments]) {
+      age(new DataView(table.mmap()), abi.sessionSlotSize, (view, at) => {
+        const high = view.getUint32(at + 12, true);
+        if (high !== 0) view.setUint32(at + 12, (high & 0xff00_0000) | ((high - ticks) & 0xff_ffff), true);
+      });
+    }
+    new Uint8Array(this.#allowances.mmap()).fill(0);
     age(new DataView(this.maps.details.mmap()), abi.sessionDetailSize, (view, at) => {
       const created = at + abi.sessionDetailOffset.createdTick;
       view.setUint32(created, (view.getUint32(created, true) - ticks) & 0xff_ffff, true);
@@ -193,10 +211,11 @@ function sizesOf(options: DataPathOptions): Record<MapName, number> {
     egresses: 1024,
     sessions: buckets,
     details: buckets * 4,
+    fragments: options.fragments ?? 1024,
     svc_counters: services,
     be_counters: backends,
     counters: 1,
-    events: 256 * 1024,
+    events: 1024 * 1024,
   };
 }
 

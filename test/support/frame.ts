@@ -125,11 +125,3 @@ function encodeIp6(head: Ip6Head, payload: Payload): Buffer {
   header.set(to, 24);
   return Buffer.concat([header, body]);
 }
-
-/** An IPv6 extension header of 8 bytes in front of `payload`. */
-export function extension(nextHeader: number, payload: Payload): Payload {
-  return {
-    protocol: nextHeader,
-    bytes: (pseudo) => Buffer.concat([Uint8Array.of(payload.protocol, 0, 1, 4, 0, 0, 0, 0), payload.bytes(pseudo)]),
-  };
-}

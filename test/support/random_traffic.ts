@@ -1,6 +1,8 @@
 /** Packets as they come, and as they should not: flows that come again, and bytes bent in every way. */
-import { ethernet, extension, type IpPacket, ip4, ip6, type Payload, type VlanTag, vlan } from './frame.js';
+import { fragment6, header6 } from './fragments.js';
+import { ethernet, type IpPacket, ip4, ip6, type Payload, type VlanTag, vlan } from './frame.js';
 import type { Random } from './random.js';
+import { extended, randomIcmp } from './random_icmp.js';
 import { icmp4, icmp6, raw, tcp, udp } from './transport.js';
 
 export interface Target {
@@ -26,10 +28,20 @@ export interface TrafficOptions {
   readonly twice?: boolean;
   /** Share of frames that are bent. */
   readonly bent?: number;
+  /** Share of ICMP, fragments and what else is no plain packet; 0.25. */
+  readonly odd?: number;
 }
 
 /** A plain flow goes on, most of the time. */
 const tcpFlagMix = ['A', 'A', 'A', 'A', 'A', 'PA', 'S', 'S', 'S', 'FA', 'R', 'RA', 'SA', '', 'SF'];
+
+/** Sources that are no single host's. */
+const noHosts = {
+  4: ['224.0.0.1', '255.255.255.255', '0.0.0.0', '127.0.0.1'],
+  6: ['ff02::1', '::', '::1'],
+} as const;
+
+const bigSizes = [300, 500, 540, 600, 1190, 1220, 1260, 1380, 1400, 1420, 1440, 1460];
 
 export class RandomTraffic {
   constructor(
@@ -76,14 +88,94 @@ export class RandomTraffic {
     const to = random.chance(0.02) ? random.pick(options.strangers) : target.address;
     const any = random.below(options.clients);
     const client = 1 + (options.skewed ? random.below(any + 1) : any);
-    const v6 = to.includes(':');
-    const from = v6 ? `2001:db8:100::${client.toString(16)}` : `198.51.${100 + (client >> 8)}.${client & 0xff}`;
-    const payload = this.#payload(target, v6);
+    if (random.chance(options.odd ?? 0.25)) return this.#odd(target, to, client);
+    return this.#ip(this.#clientOf(client, to), to, this.#payload(target, to.includes(':')));
+  }
+
+  #clientOf(client: number, to: string): string {
+    if (to.includes(':')) return `2001:db8:100::${client.toString(16)}`;
+    return `198.51.${100 + (client >> 8)}.${client & 0xff}`;
+  }
+
+  #ip(from: string, to: string, payload: Payload): IpPacket {
+    const { random } = this;
     const byte = random.chance(0.3) ? random.below(256) : 0;
-    if (v6) return ip6({ from, to, trafficClass: byte, flowLabel: random.below(1 << 20) }, payload);
+    if (to.includes(':')) return ip6({ from, to, trafficClass: byte, flowLabel: random.below(1 << 20) }, payload);
     const options4 = random.chance(0.05) ? random.bytes(4 * random.below(11)) : new Uint8Array(0);
     const fragment = random.chance(0.02) ? random.pick([0x2000, 1, 0x8000, 0x1fff]) : random.pick([0, 0x4000]);
-    return ip4({ from, to, tos: byte, id: random.below(65_536), fragment, options: options4 }, payload);
+    const ttl = 1 + random.below(255);
+    return ip4({ from, to, tos: byte, ttl, id: random.below(65_536), fragment, options: options4 }, payload);
+  }
+
+  /** What is no plain packet of a flow: ICMP, fragments, extension headers, and what is too big for a tunnel. */
+  #odd(target: Target, to: string, client: number): IpPacket {
+    const { random, options } = this;
+    const v6 = to.includes(':');
+    const from = random.chance(0.03) ? random.pick(noHosts[v6 ? 6 : 4]) : this.#clientOf(client, to);
+    const ports = { from: 1024 + random.below(options.portsPerClient), to: target.port };
+    switch (random.below(8)) {
+      case 0:
+      case 1:
+      case 2: {
+        const others = [...options.strangers, ...options.targets.map(({ address }) => address)];
+        const router = v6 ? '2001:db8:ffff::1' : '203.0.113.254';
+        const icmp = randomIcmp(random, { from, to, ports, protocol: target.protocol, others });
+        return this.#ip(random.chance(0.5) ? router : from, to, icmp);
+      }
+      case 3:
+      case 4:
+        return this.#fragment(this.#clientOf(1 + (client & 3), to), to, target);
+      case 5:
+        if (v6) return this.#ip(from, to, extended(random, this.#transport(target, ports)));
+        return this.#ip(from, to, this.#offer(ports));
+      case 6:
+        return this.#ip(from, to, this.#offer(ports));
+      default:
+        return this.#ip(from, to, tcp({ ...ports, flags: 'A' }, Buffer.alloc(random.pick(bigSizes))));
+    }
+  }
+
+  /** Datagrams of few clients and few numbers, so that pieces of one meet: in order, before the first, again. */
+  #fragment(from: string, to: string, target: Target): IpPacket {
+    const { random } = this;
+    const v6 = to.includes(':');
+    const id = random.below(6);
+    const first = random.chance(0.4);
+    const offset = first ? 0 : 8 * (1 + random.below(180));
+    const more = first || random.chance(0.6);
+    const size = random.pick([8, 24, 64, 1400, 1448, 2040]);
+    const ports = { from: 1024 + random.below(this.options.portsPerClient), to: target.port };
+    const number = target.protocol === 'tcp' ? 6 : 17;
+    const odd = random.chance(0.1) ? random.pick([1, 58, 47, 0, 43, 44, 51, 60]) : number;
+    const whole = this.#transport(target, ports, random.bytes(size - 8));
+    const piece: Payload = first
+      ? { ...whole, bytes: (pseudo) => whole.bytes(pseudo).subarray(0, size) }
+      : raw(odd, random.bytes(size));
+    if (v6) return ip6({ from, to }, fragment6({ offset, more, id }, piece));
+    return ip4({ from, to, id, fragment: (more ? 0x2000 : 0) | (offset / 8) }, piece);
+  }
+
+  #transport(
+    target: Target,
+    ports: { from: number; to: number },
+    data = this.random.bytes(this.random.pick([0, 0, 1, 20, 60])),
+  ): Payload {
+    return target.protocol === 'udp'
+      ? udp(ports, data)
+      : tcp({ ...ports, flags: this.random.pick(this.options.flags ?? tcpFlagMix) }, data);
+  }
+
+  /** A SYN with TCP options: an MSS, at an even place or at an odd one, or none, or a list that is cut off. */
+  #offer(ports: { from: number; to: number }): Payload {
+    const { random } = this;
+    const offer = random.pick([536, 1220, 1360, 1440, 1460, 8960, 65_535]);
+    const mss = random.chance(0.9) ? [2, random.chance(0.95) ? 4 : random.below(7), offer >> 8, offer & 255] : [];
+    const filler = (): number[] =>
+      random.pick([[], [], [1], [1, 1], [4, 2], [3, 3, 7], [8, 10, 0, 0, 0, 1, 0, 0, 0, 0]]);
+    const bytes = [...filler(), ...filler(), ...mss, ...filler(), ...(random.chance(0.1) ? [0] : [])];
+    const options = Buffer.alloc(Math.ceil(Math.min(bytes.length, 40) / 4) * 4, random.pick([0, 1]));
+    options.set(bytes.slice(0, 40));
+    return tcp({ ...ports, flags: random.pick(['S', 'S', 'SA', 'A']), options }, random.bytes(random.pick([0, 0, 12])));
   }
 
   #payload(target: Target, v6: boolean): Payload {
@@ -96,11 +188,9 @@ export class RandomTraffic {
     const kind = random.below(50);
     if (kind === 0) return v6 ? icmp6(128, 0, data) : icmp4(3, 4, data);
     if (kind === 1) return raw(random.below(256), data);
-    if (kind === 2 && v6) return extension(random.pick([0, 43, 44, 51, 60, 135]), tcp({ ...ports, flags: 'A' }, data));
+    if (kind === 2 && v6) return header6(random.pick([0, 43, 44, 51, 60, 135]), tcp({ ...ports, flags: 'A' }, data));
     if (kind === 3) return tcp({ ...ports, flags: 'A' }, Buffer.alloc(random.pick([1380, 1400, 1420, 1440, 1460])));
-    return target.protocol === 'udp'
-      ? udp(ports, data)
-      : tcp({ ...ports, flags: random.pick(this.options.flags ?? tcpFlagMix) }, data);
+    return this.#transport(target, ports, data);
   }
 
   /** A test run takes no frame below 14 bytes. */
@@ -111,11 +201,12 @@ export class RandomTraffic {
       case 0:
         return copy.subarray(0, 14 + random.below(copy.length - 13));
       case 1:
-        for (let n = 1 + random.below(3); n > 0; n--) copy[random.below(Math.min(copy.length, 90))] = random.below(256);
+        for (let n = 1 + random.below(3); n > 0; n--)
+          copy[random.below(Math.min(copy.length, 150))] = random.below(256);
         return copy;
       case 2:
         for (let n = 1 + random.below(3); n > 0; n--)
-          copy[random.below(Math.min(copy.length, 90))]! ^= 1 << random.below(8);
+          copy[random.below(Math.min(copy.length, 150))]! ^= 1 << random.below(8);
         return copy;
       default:
         /* The length field of IPv4 or of IPv6. */

@@ -13,14 +13,17 @@ export interface TcpHead {
   /** Letters of FSRPAU. */
   flags?: string;
   sequence?: number;
+  /** Whole words. */
+  options?: Uint8Array;
 }
 
 export function tcp(head: TcpHead, data: Uint8Array | string = ''): Payload {
-  const segment = Buffer.concat([Buffer.alloc(20), Buffer.from(data)]);
+  const options = head.options ?? new Uint8Array(0);
+  const segment = Buffer.concat([Buffer.alloc(20), options, Buffer.from(data)]);
   segment.writeUInt16BE(head.from, 0);
   segment.writeUInt16BE(head.to, 2);
   segment.writeUInt32BE(head.sequence ?? 1, 4);
-  segment[12] = 0x50;
+  segment[12] = (5 + options.length / 4) << 4;
   segment[13] = tcpFlags(head.flags ?? 'A');
   segment.writeUInt16BE(0xffff, 14);
   return { protocol: 6, bytes: (pseudo) => summed(segment, 16, pseudo) };

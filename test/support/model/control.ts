@@ -19,6 +19,8 @@ export interface Control {
   /** What the agent knows of each backend's sessions. */
   readonly loads: readonly bigint[];
   readonly egresses: readonly abi.Egress[];
+  /** In each tick. */
+  readonly allowances: { readonly echoes: number; readonly errors: number; readonly fragments: number };
 }
 
 /** `address`: 16 bytes. */
@@ -42,6 +44,11 @@ export function readControl(lb: DataPath): Control {
     backends: rows(maps.backends, abi.backendSize, abi.readBackend),
     loads: rows(maps.loads, abi.loadSize, (view, at) => view.getBigInt64(at + abi.loadOffset.known, true)),
     egresses: rows(maps.egresses, abi.egressSize, abi.readEgress),
+    allowances: {
+      echoes: settings.echoesPerTick,
+      errors: settings.errorsPerTick,
+      fragments: settings.fragmentsPerTick,
+    },
   };
 }
 

@@ -2,14 +2,17 @@
  * The whole data path over again on plain objects, one packet at a time: the oracle for bpf/lb.bpf.c. What it knows
  * of the control maps it is told (`control`); sessions and counters are its own.
  */
-import { Reason, ServiceFlags, SessionState, TableEvent } from '../../../src/abi/abi.generated.js';
+import { Reason, Schedule, ServiceFlags, SessionState, TableEvent } from '../../../src/abi/abi.generated.js';
 import { type Control, vipText } from './control.js';
-import { flowFingerprint } from './fingerprint.js';
+import { datagramFingerprint, type FlowParts, flowFingerprint } from './fingerprint.js';
 import { forwardFrame } from './forward.js';
+import { FragmentModel } from './fragments.js';
+import { echoReply, icmpKind, isPlainEcho, mayBeTold, type QuotedFlow, quotedFlow, tooBig } from './icmp.js';
 import { egressOf, leaveBy } from './leave.js';
-import { mapped, type Parsed, parseFrame } from './parse.js';
+import { type Addresses, mapped, type Parsed, parseFrame } from './parse.js';
 import { PersistenceModel } from './persistence.js';
 import { SchedulerModel } from './schedulers.js';
+import { lowerSegment } from './segment.js';
 import { idleTicks, type Session, SessionModel } from './session_table.js';
 
 export interface Outcome {
@@ -36,6 +39,10 @@ interface Choice {
 
 /** A session seen within so many ticks is believed without a look at its timeout, and is not written again. */
 const REFRESH_TICKS = 4;
+/** What is as long goes to no agent. */
+const EARLY_BYTES = 2048;
+/** Whose answer depends on the packet alone. */
+const pureSchedules: readonly number[] = [Schedule.SCHEDULE_TUPLE, Schedule.SCHEDULE_SOURCE, Schedule.SCHEDULE_QUIC];
 
 export class DataPathModel {
   readonly reasons = Array.from({ length: Reason.REASON_COUNT }, () => 0);
@@ -44,12 +51,19 @@ export class DataPathModel {
   readonly sessions: SessionModel;
   readonly schedulers = new SchedulerModel(this);
   readonly persistence: PersistenceModel;
+  readonly fragments: FragmentModel;
+  /** Frames that the agent was given, in order. */
+  readonly early: Buffer[] = [];
+  /** In this tick. */
+  #spent = { echoes: 0, errors: 0, fragments: 0 };
 
   constructor(
     bucketCount: number,
     public control: Control,
     public now = 0,
+    fragmentBuckets = 1024,
   ) {
+    this.fragments = new FragmentModel(fragmentBuckets);
     this.sessions = new SessionModel(
       bucketCount,
       (service, state) => this.control.services[service]?.timeoutTicks[state] ?? 0,
@@ -59,29 +73,96 @@ export class DataPathModel {
 
   handle(frame: Buffer): Outcome {
     const packet = parseFrame(frame);
-    if (typeof packet === 'number') return this.#end(packet, frame, 0n);
-    if (!this.#mayBeVip(packet)) return this.#end(Reason.PASS_NOT_VIP, frame, 0n);
-    if (!this.control.macs.has(frame.toString('hex', 0, 6))) return this.#end(Reason.PASS_OTHER_MAC, frame, 0n);
-    if (packet.problem !== null) {
-      const reason = this.#serviceOf(packet) === 'no VIP' ? Reason.PASS_NOT_VIP : packet.problem;
-      return this.#end(reason, frame, 0n);
+    if (typeof packet === 'number') return this.#end(packet, frame);
+    if (!this.#mayBeVip(packet)) return this.#end(Reason.PASS_NOT_VIP, frame);
+    if (!this.control.macs.has(frame.toString('hex', 0, 6))) return this.#end(Reason.PASS_OTHER_MAC, frame);
+    if (packet.problem !== null || packet.kind !== 'flow') {
+      const vip = this.#serviceOf(packet, { ...packet, sourcePort: 0, destinationPort: 0 });
+      if (vip === 'no VIP') return this.#end(Reason.PASS_NOT_VIP, frame);
     }
-    const tag = flowFingerprint(packet, this.control.key);
+    if (packet.problem !== null) return this.#end(packet.problem, frame);
+    switch (packet.kind) {
+      case 'flow':
+        return this.#flow(frame, packet);
+      case 'icmp':
+        return this.#icmp(frame, packet);
+      case 'later fragment':
+        return this.#laterFragment(frame, packet);
+    }
+  }
+
+  #flow(frame: Buffer, packet: Parsed): Outcome {
+    const tag = flowFingerprint(packet, packet, this.control.key);
     const choice = this.#route(packet, tag);
     if (typeof choice === 'number') return this.#end(choice, frame, tag);
+    if (packet.fragment === 'none') return { ...this.#deliver(frame, packet, choice, tag), tag };
+    const datagram = datagramFingerprint(packet, this.control.key);
+    this.fragments.remember({ tag: datagram, ...choice, seen: this.now }, this.now);
+    return { ...this.#deliver(frame, packet, choice, datagram), tag };
+  }
+
+  #icmp(frame: Buffer, packet: Parsed): Outcome {
+    const kind = icmpKind(frame, packet);
+    if (kind === 'echo') return this.#echo(frame, packet);
+    if (kind === 'other') return this.#end(Reason.DROP_ICMP, frame);
+    const flow = quotedFlow(frame, packet);
+    if (typeof flow === 'number') return this.#end(flow, frame);
+    const tag = flowFingerprint(flow, flow, this.control.key);
+    const owner = this.#ownerOf(flow, tag);
+    return typeof owner === 'number' ? this.#end(owner, frame, tag) : this.#deliver(frame, packet, owner, tag);
+  }
+
+  #echo(frame: Buffer, packet: Parsed): Outcome {
+    const { echoes } = this.control.allowances;
+    if (echoes === 0 || !isPlainEcho(packet)) return this.#end(Reason.DROP_ICMP, frame);
+    if (this.#spent.echoes++ >= echoes) return this.#end(Reason.DROP_ECHO_RATE, frame);
+    return this.#end(Reason.ANSWER_ECHO, echoReply(frame, packet));
+  }
+
+  #laterFragment(frame: Buffer, packet: Parsed): Outcome {
+    const datagram = datagramFingerprint(packet, this.control.key);
+    const known = this.fragments.find(datagram, this.now);
+    if (known) {
+      const choice = { backend: known.backend, service: known.service, fresh: false, tracked: true };
+      if (this.schedulers.isUp(known.backend)) return this.#deliver(frame, packet, choice, datagram);
+      return this.#end(Reason.DROP_BACKEND_DOWN, frame);
+    }
+    if (frame.length >= EARLY_BYTES || this.#spent.fragments++ >= this.control.allowances.fragments)
+      return this.#end(Reason.DROP_FRAGMENT, frame);
+    this.early.push(frame);
+    return this.#end(Reason.DROP_FRAGMENT_EARLY, frame);
+  }
+
+  #deliver(frame: Buffer, packet: Parsed, choice: Choice, tag: bigint): Outcome {
     const backend = this.control.backends[choice.backend]!;
+    const { maxSegment } = this.control.services[choice.service]!;
+    const sent = packet.flags.syn && maxSegment > 0 ? lowerSegment(frame, packet, maxSegment) : frame;
     const egress = egressOf(backend, this.control);
-    const out = forwardFrame(frame, packet, backend, tag);
-    if (typeof out === 'number') return this.#end(out, frame, tag);
-    if (egress === undefined) return this.#end(Reason.DROP_EGRESS, frame, tag);
+    const out = forwardFrame(sent, packet, backend, tag);
+    if (out === Reason.DROP_TOO_BIG) return this.#tooBig(frame, packet, backend.mtu - backend.outerBytes);
+    if (typeof out === 'number') return this.#end(out, frame);
+    if (egress === undefined) return this.#end(Reason.DROP_EGRESS, frame);
     this.#count(this.services, choice.service, frame, choice);
     this.#count(this.backends, choice.backend, frame, choice);
     return { ...leaveBy(egress, out, packet), reason: null, tag };
   }
 
-  #end(reason: number, frame: Buffer, tag: bigint): Outcome {
+  #tooBig(frame: Buffer, packet: Parsed, mtu: number): Outcome {
+    const told = mayBeTold(packet, mtu) && this.#spent.errors++ < this.control.allowances.errors;
+    return told ? this.#end(Reason.ANSWER_TOO_BIG, tooBig(frame, packet, mtu)) : this.#end(Reason.DROP_TOO_BIG, frame);
+  }
+
+  /** Time passes: everything remembered becomes older, and what may be done in a tick may be done again. */
+  pass(ticks: number): void {
+    this.sessions.pass(ticks);
+    this.fragments.pass(ticks);
+    this.#spent = { echoes: 0, errors: 0, fragments: 0 };
+  }
+
+  #end(reason: number, frame: Buffer, tag = 0n): Outcome {
     this.reasons[reason]!++;
-    return { verdict: reason < Reason.ANSWER_ECHO ? 'PASS' : 'DROP', frame, reason, tag };
+    const verdict = reason < Reason.ANSWER_ECHO ? 'PASS' : reason < Reason.DROP_NO_LISTENER ? 'TX' : 'DROP';
+    return { verdict, frame, reason, tag };
   }
 
   #count(counts: Map<number, TrafficModel>, id: number, frame: Buffer, { fresh, tracked }: Choice): void {
@@ -101,9 +182,9 @@ export class DataPathModel {
     return ((this.control.filter[bit >> 3]! >> (bit & 7)) & 1) === 1;
   }
 
-  #serviceOf(packet: Parsed): number | 'no listener' | 'no VIP' {
-    const address = mapped(packet.destination);
-    const service = this.control.vips.get(vipText(address, packet.protocol, packet.destinationPort));
+  #serviceOf({ destination }: Addresses, flow: FlowParts): number | 'no listener' | 'no VIP' {
+    const address = mapped(destination);
+    const service = this.control.vips.get(vipText(address, flow.protocol, flow.destinationPort));
     if (service) return service;
     return this.control.vips.has(vipText(address, 0, 0)) ? 'no listener' : 'no VIP';
   }
@@ -116,7 +197,7 @@ export class DataPathModel {
       this.#touch(session, packet);
       return { backend, service, fresh: false, tracked: true };
     }
-    const service = this.#serviceOf(packet);
+    const service = this.#serviceOf(packet, packet);
     if (service === 'no VIP') return Reason.PASS_NOT_VIP;
     if (service === 'no listener') return Reason.DROP_NO_LISTENER;
     if (this.control.services[service]!.flags & ServiceFlags.SERVICE_STOPPED) return Reason.DROP_STOPPED;
@@ -142,7 +223,24 @@ export class DataPathModel {
     return { backend: choice.backend, service, fresh: tracked, tracked };
   }
 
-  #holds(session: Session, packet: Parsed): boolean {
+  /** By session, which it does not keep alive; else by the scheduler where it always gives the same answer. */
+  #ownerOf(flow: QuotedFlow, tag: bigint): Choice | number {
+    const quiet = { ...flow, flags: { syn: false, ends: false } };
+    const session = this.sessions.find(tag);
+    if (session && this.#holds(session, quiet) && this.schedulers.isUp(session.backend)) {
+      return { backend: session.backend, service: session.service, fresh: false, tracked: true };
+    }
+    const service = this.#serviceOf(flow, flow);
+    if (typeof service !== 'number') return Reason.DROP_ICMP_NO_FLOW;
+    if (this.control.services[service]!.flags & ServiceFlags.SERVICE_STOPPED) return Reason.DROP_STOPPED;
+    const pure = pureSchedules.includes(this.control.services[service]!.schedule);
+    if (!pure || this.persistence.isPersistent(service)) return Reason.DROP_ICMP_NO_FLOW;
+    const selected = this.schedulers.select(quiet, service, tag);
+    if (typeof selected === 'number') return selected;
+    return { backend: selected.backend, service, fresh: false, tracked: false };
+  }
+
+  #holds(session: Session, packet: Pick<Parsed, 'flags'>): boolean {
     if (packet.flags.syn && session.state === SessionState.SESSION_CLOSING) return false;
     const idle = idleTicks(this.now, session.seen);
     return idle < REFRESH_TICKS || this.sessions.rank(session, this.now) !== 'expired';

@@ -1,6 +1,6 @@
 /** NH over little-endian words and the mixer after it, as the comment of bpf/fingerprint.h has them. */
 import type { FlowKey } from '../../../src/compile/fingerprint.js';
-import type { Parsed } from './parse.js';
+import type { Addresses, Parsed } from './parse.js';
 
 const word32 = (1n << 32n) - 1n;
 const word64 = (1n << 64n) - 1n;
@@ -30,27 +30,42 @@ function mix(sum: bigint, [first, second]: readonly bigint[]): bigint {
   return h === 0n ? 1n : h;
 }
 
-export function flowFingerprint(flow: Parsed, key: FlowKey): bigint {
+function fingerprint(words: Buffer, protocol: number, { source, destination }: Addresses, key: FlowKey): bigint {
+  const all = [words, source, destination].map(littleEndianWords);
+  return mix(nh([...all[0]!, BigInt(protocol), ...all[1]!, ...all[2]!], key, 0), key.finish);
+}
+
+/** Protocol and ports beside the addresses of a packet. */
+export interface FlowParts {
+  readonly protocol: number;
+  readonly sourcePort: number;
+  readonly destinationPort: number;
+}
+
+export function flowFingerprint(addresses: Addresses, flow: FlowParts, key: FlowKey): bigint {
   const ports = Buffer.alloc(4);
   ports.writeUInt16BE(flow.sourcePort, 0);
   ports.writeUInt16BE(flow.destinationPort, 2);
-  const words = [...littleEndianWords(ports), BigInt(flow.protocol)];
-  words.push(...littleEndianWords(flow.source), ...littleEndianWords(flow.destination));
-  return mix(nh(words, key, 0), key.finish);
+  return fingerprint(ports, flow.protocol, addresses, key);
 }
 
-function nhSource(flow: Parsed, key: FlowKey): bigint {
+/** Of all fragments of one datagram: IPv6 tells them by addresses and identification alone. */
+export function datagramFingerprint(packet: Parsed, key: FlowKey): bigint {
+  return fingerprint(packet.fragmentId, packet.v6 ? 44 : packet.protocol, packet, key);
+}
+
+function nhSource(flow: Addresses, key: FlowKey): bigint {
   const words = littleEndianWords(flow.source);
   return nh(flow.v6 ? words : [...words, 0n], key, 2);
 }
 
-export function sourceFingerprint(flow: Parsed, key: FlowKey): bigint {
+export function sourceFingerprint(flow: Addresses, key: FlowKey): bigint {
   return mix(nhSource(flow, key), key.finish);
 }
 
 /** Of a client's entry at a listener, given by its identity, and the pool: key words that no flow's tag uses. */
 export function sourceEntryTag(
-  flow: Parsed,
+  flow: Addresses,
   { identity, pool }: { identity: bigint; pool: number },
   key: FlowKey,
 ): bigint {

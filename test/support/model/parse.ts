@@ -1,5 +1,6 @@
 /** From a frame to a flow, as a reader of the RFCs would do it: bpf/packet.h is what this is compared with. */
 import { Reason } from '../../../src/abi/abi.generated.js';
+import { extensionHeaders, type Fragment, walkExtensions } from './extensions.js';
 
 export interface Addresses {
   readonly v6: boolean;
@@ -15,7 +16,16 @@ export interface Parsed extends Addresses {
   readonly ipBytes: number;
   readonly trafficClass: number;
   readonly protocol: number;
-  /** Why it cannot be a flow; null: the rest is known. */
+  /** Where the transport header begins. */
+  readonly l4At: number;
+  readonly fragment: Fragment;
+  /** 4 bytes; IPv4's two, then zeros. */
+  readonly fragmentId: Buffer;
+  /** DF; IPv6 is never fragmented on its way. */
+  readonly dontFragment: boolean;
+  /** An ICMP message, or a fragment without a transport header: the rest is not known. */
+  readonly kind: 'flow' | 'icmp' | 'later fragment';
+  /** Why it is dropped; null: the rest is known. */
   readonly problem: number | null;
   readonly sourcePort: number;
   readonly destinationPort: number;
@@ -29,9 +39,10 @@ export function mapped(address: Buffer): Buffer {
 
 const TCP = 6;
 const UDP = 17;
-const ICMP = [1, 58];
-const EXTENSIONS = [0, 43, 60, 51];
-const FRAGMENT_HEADER = 44;
+const ICMP = 1;
+const ICMP6 = 58;
+/** What may stand between the fragment header and the transport. */
+const FRAGMENTABLE = [60, 51];
 
 /** The flow, or the reason to pass the frame without looking for a VIP. */
 export function parseFrame(frame: Buffer): Parsed | number {
@@ -58,7 +69,9 @@ function linkOf(frame: Buffer): { type: number; at: number } | null {
 function parseIp4(frame: Buffer, at: number): Parsed {
   const headerBytes = (frame[at]! & 15) * 4;
   const ipBytes = frame.readUInt16BE(at + 2);
-  const ip = {
+  const flagsAndOffset = frame.readUInt16BE(at + 6);
+  const moreFragments = (flagsAndOffset & 0x2000) !== 0;
+  const ip: IpPart = {
     v6: false,
     source: frame.subarray(at + 12, at + 16),
     destination: frame.subarray(at + 16, at + 20),
@@ -66,17 +79,18 @@ function parseIp4(frame: Buffer, at: number): Parsed {
     ipBytes,
     trafficClass: frame[at + 1]!,
     protocol: frame[at + 9]!,
+    l4At: at + headerBytes,
+    fragment: (flagsAndOffset & 0x1fff) !== 0 ? 'later' : moreFragments ? 'first' : 'none',
+    fragmentId: Buffer.concat([frame.subarray(at + 4, at + 6), Buffer.alloc(2)]),
+    dontFragment: (flagsAndOffset & 0x4000) !== 0,
   };
   const sound = frame[at]! >> 4 === 4 && headerBytes >= 20 && ipBytes >= headerBytes && at + ipBytes <= frame.length;
-  if (!sound) return stopped(ip, Reason.DROP_MALFORMED);
-  const moreFragmentsOrOffset = frame.readUInt16BE(at + 6) & 0x3fff;
-  if (moreFragmentsOrOffset !== 0) return stopped(ip, Reason.DROP_FRAGMENT);
-  return parseTransport(frame, at + headerBytes, ip);
+  return sound ? parseTransport(frame, ip) : stopped(ip, Reason.DROP_MALFORMED);
 }
 
 function parseIp6(frame: Buffer, at: number): Parsed {
   const ipBytes = 40 + frame.readUInt16BE(at + 4);
-  const ip = {
+  const ip: IpPart = {
     v6: true,
     source: frame.subarray(at + 8, at + 24),
     destination: frame.subarray(at + 24, at + 40),
@@ -84,31 +98,59 @@ function parseIp6(frame: Buffer, at: number): Parsed {
     ipBytes,
     trafficClass: (frame.readUInt16BE(at) >> 4) & 0xff,
     protocol: frame[at + 6]!,
+    l4At: at + 40,
+    fragment: 'none',
+    fragmentId: Buffer.alloc(4),
+    dontFragment: true,
   };
   if (frame[at]! >> 4 !== 6 || at + ipBytes > frame.length) return stopped(ip, Reason.DROP_MALFORMED);
-  if (ip.protocol === FRAGMENT_HEADER) return stopped(ip, Reason.DROP_FRAGMENT);
-  if (EXTENSIONS.includes(ip.protocol)) return stopped(ip, Reason.DROP_EXTENSION);
-  return parseTransport(frame, at + 40, ip);
+  const walked = walkExtensions(frame, { at: at + 40, stop: at + ipBytes, next: ip.protocol });
+  if (typeof walked === 'number') return stopped(ip, walked);
+  const { at: l4At, next: protocol, fragment, id: fragmentId } = walked;
+  return parseTransport(frame, { ...ip, l4At, protocol, fragment, fragmentId });
 }
 
-type IpPart = Omit<Parsed, 'problem' | 'sourcePort' | 'destinationPort' | 'flags'>;
-const noFlags = { syn: false, ends: false };
+type IpPart = Omit<Parsed, 'kind' | 'problem' | 'sourcePort' | 'destinationPort' | 'flags'>;
+const unknownTransport = {
+  kind: 'flow',
+  sourcePort: 0,
+  destinationPort: 0,
+  flags: { syn: false, ends: false },
+} as const;
 
 function stopped(ip: IpPart, problem: number): Parsed {
-  return { ...ip, problem, sourcePort: 0, destinationPort: 0, flags: noFlags };
+  return { ...ip, ...unknownTransport, problem };
 }
 
-function parseTransport(frame: Buffer, at: number, ip: IpPart): Parsed {
-  if (ICMP.includes(ip.protocol)) return stopped(ip, Reason.DROP_ICMP);
+function parseTransport(frame: Buffer, ip: IpPart): Parsed {
+  if (ip.protocol === ICMP || ip.protocol === ICMP6) return parseIcmp(ip);
+  if (ip.fragment === 'later') return laterFragment(ip);
   if (ip.protocol !== TCP && ip.protocol !== UDP) return stopped(ip, Reason.DROP_PROTOCOL);
-  const left = ip.ipAt + ip.ipBytes - at;
-  if (left < (ip.protocol === TCP ? 20 : 8)) return stopped(ip, Reason.DROP_MALFORMED);
+  const at = ip.l4At;
+  if (ip.ipAt + ip.ipBytes - at < (ip.protocol === TCP ? 20 : 8)) return stopped(ip, Reason.DROP_MALFORMED);
   const bits = ip.protocol === TCP ? frame[at + 13]! : 0;
   return {
     ...ip,
+    kind: 'flow',
     problem: null,
     sourcePort: frame.readUInt16BE(at),
     destinationPort: frame.readUInt16BE(at + 2),
     flags: { syn: (bits & 2) !== 0, ends: (bits & 5) !== 0 },
   };
+}
+
+/** Nothing is put together here, so ICMP in fragments is not understood. */
+function parseIcmp(ip: IpPart): Parsed {
+  if (ip.fragment !== 'none' || ip.v6 !== (ip.protocol === ICMP6)) return stopped(ip, Reason.DROP_ICMP);
+  if (ip.ipAt + ip.ipBytes - ip.l4At < 8) return stopped(ip, Reason.DROP_MALFORMED);
+  return { ...ip, ...unknownTransport, kind: 'icmp', problem: null };
+}
+
+function laterFragment(ip: IpPart): Parsed {
+  const known = ip.protocol === TCP || ip.protocol === UDP;
+  if (known || (ip.v6 && FRAGMENTABLE.includes(ip.protocol))) {
+    return { ...ip, ...unknownTransport, kind: 'later fragment', problem: null };
+  }
+  const refused = ip.v6 && extensionHeaders.includes(ip.protocol);
+  return stopped(ip, refused ? Reason.DROP_EXTENSION : Reason.DROP_PROTOCOL);
 }

@@ -5,7 +5,7 @@
 import { BackendFlags, PoolFlags, Reason, Schedule } from '../../../src/abi/abi.generated.js';
 import type { Control } from './control.js';
 import { sourceFingerprint } from './fingerprint.js';
-import type { Parsed } from './parse.js';
+import type { Addresses, Parsed } from './parse.js';
 
 export interface Selected {
   readonly backend: number;
@@ -39,7 +39,7 @@ export class SchedulerModel {
     this.made.set(backend, (this.made.get(backend) ?? 0) + sessions);
   }
 
-  select(packet: Parsed, service: number, tag: bigint): Selected | number {
+  select(packet: Addresses & Pick<Parsed, 'protocol' | 'flags'>, service: number, tag: bigint): Selected | number {
     const { control } = this.world;
     const { schedule, pool } = control.services[service]!;
     if (!((control.pools[pool]?.flags ?? 0) & PoolFlags.POOL_IN_USE)) return Reason.DROP_INTERNAL;
@@ -55,7 +55,7 @@ export class SchedulerModel {
   }
 
   /** During a handover, what began before the swap (no SYN, no session) still belongs to the table before. */
-  #hashed(packet: Parsed, pool: number, hash: bigint): Selected | number {
+  #hashed(packet: Addresses & Pick<Parsed, 'protocol' | 'flags'>, pool: number, hash: bigint): Selected | number {
     const row = this.world.control.pools[pool]!;
     const backend = this.#slotsOf(row.table, row.slots)[slotOf(hash, row.slots)]!;
     let recordSyn = false;

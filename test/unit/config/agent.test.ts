@@ -21,8 +21,11 @@ const defaults: AgentConfig = {
     backendGroups: 1024,
     vips: 4096,
     accessListEntries: 131_072,
+    fragments: 16_384,
   },
   clusterSecretFile: null,
+  icmp: { echoPerSecond: 1000, errorsPerSecond: 1000 },
+  fragments: { earlyPerSecond: 1000 },
   reconcileIntervalMs: 10_000,
   healthChecks: { concurrency: 2000 },
   metering: { keepDays: 400, reporters: 4096 },
@@ -99,14 +102,14 @@ const table: readonly (readonly [name: string, text: string, expected: readonly 
     'a misspelled section',
     'interfaces: [a]\nlimit: {}',
     [
-      'limit: unknown field (did you mean "limits"?); known here: instance, interfaces, xdpMode, listen, metrics, stateDirectory, pinDirectory, objectDirectory, limits, clusterSecretFile, reconcileInterval, healthChecks, metering, log',
+      'limit: unknown field (did you mean "limits"?); known here: instance, interfaces, xdpMode, listen, metrics, stateDirectory, pinDirectory, objectDirectory, limits, clusterSecretFile, icmp, fragments, reconcileInterval, healthChecks, metering, log',
     ],
   ],
   [
     'a misspelled limit',
     'interfaces: [a]\nlimits: {session: 5000}',
     [
-      'limits.session: unknown field (did you mean "sessions"?); known here: sessions, services, backends, backendGroups, vips, accessListEntries',
+      'limits.session: unknown field (did you mean "sessions"?); known here: sessions, services, backends, backendGroups, vips, accessListEntries, fragments',
     ],
   ],
   [
@@ -116,6 +119,14 @@ const table: readonly (readonly [name: string, text: string, expected: readonly 
       'limits.sessions: 999: a whole number from 1000 to 64000000 is expected',
       'limits.backends: 65536: a whole number from 64 to 65535 is expected',
       'limits.accessListEntries: 63: a whole number from 64 to 1048576 is expected',
+    ],
+  ],
+  [
+    'rates out of range',
+    'interfaces: [a]\nicmp: {echoPerSecond: -1}\nfragments: {earlyPerSecond: 100001}',
+    [
+      'icmp.echoPerSecond: -1: a whole number from 0 to 1000000 is expected',
+      'fragments.earlyPerSecond: 100001: a whole number from 0 to 100000 is expected',
     ],
   ],
   ['nowhere to listen', 'interfaces: [a]\nlisten: {unix: null}', ['listen: nothing to listen on: set unix or tcp']],

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * ICMP to a VIP. An error speaks of a packet that a backend sent in the VIP's name: it goes to the backend that owns
+ * the flow, as part of that flow. What it quotes must have come from the address that it is sent to; whether it is true
+ * is for the backend's TCP to judge (RFC 5927).
+ */
+#ifndef SPILLWAY_ICMP_H
+#define SPILLWAY_ICMP_H
+
+#include "echo.h"
+#include "route.h"
+
+/* As many bytes of the quoted transport header as every error has: RFC 792. */
+#define QUOTED_TRANSPORT 8
+
+/* Those that are errors; source quench (4) is not listened to any more: RFC 6633. */
+enum { ICMP4_UNREACHABLE = 3, ICMP4_TIME_EXCEEDED = 11, ICMP4_PARAMETER = 12 };
+enum { ICMP6_UNREACHABLE = 1, ICMP6_TOO_BIG = 2, ICMP6_TIME_EXCEEDED = 3, ICMP6_PARAMETER = 4 };
+
+static __always_inline bool is_error4(__u8 type)
+{
+	return type == ICMP4_UNREACHABLE || type == ICMP4_TIME_EXCEEDED || type == ICMP4_PARAMETER;
+}
+
+static __always_inline bool is_error6(__u8 type)
+{
+	return type >= ICMP6_UNREACHABLE && type <= ICMP6_PARAMETER;
+}
+
+static __always_inline int quoted4(struct xdp_md *ctx, struct packet *packet, struct walk *walk)
+{
+	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+	struct iphdr *ip = data + (walk->at & 0x3ff);
+	__u32 header;
+
+	if ((void *)(ip + 1) > end || walk->at + sizeof(*ip) > walk->stop)
+		return DROP_ICMP_QUOTE;
+	header = ip->ihl * 4;
+	if (ip->version != 4 || header < sizeof(*ip) || ip->saddr != packet->destination.words[3] ||
+	    ip->frag_off & bpf_htons(0x1fff))
+		return DROP_ICMP_QUOTE;
+	map_address4(&packet->source, ip->daddr);
+	walk->next = ip->protocol;
+	walk->at += header;
+	return VERDICT_NONE;
+}
+
+static __always_inline int quoted6(struct xdp_md *ctx, struct packet *packet, struct walk *walk)
+{
+	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+	struct ipv6hdr *ip = data + (walk->at & 0x3ff);
+	const __be32 *from = packet->destination.words;
+	__be32 *s;
+
+	if ((void *)(ip + 1) > end || walk->at + sizeof(*ip) > walk->stop)
+		return DROP_ICMP_QUOTE;
+	s = ip->saddr.in6_u.u6_addr32;
+	if (ip->version != 6 || s[0] != from[0] || s[1] != from[1] || s[2] != from[2] || s[3] != from[3])
+		return DROP_ICMP_QUOTE;
+	__builtin_memcpy(&packet->source, &ip->daddr, sizeof(packet->source));
+	walk->next = ip->nexthdr;
+	walk->at += sizeof(*ip);
+	if (walk_extensions(ctx, walk) != VERDICT_NONE || walk->fragment == FRAGMENT_LATER)
+		return DROP_ICMP_QUOTE;
+	return VERDICT_NONE;
+}
+
+/*
+ * The flow that the quoted packet belongs to, seen from the client: what the VIP sent to it, turned round. From then on
+ * `packet` names that flow.
+ */
+static __always_inline int find_quoted_flow(struct xdp_md *ctx, struct packet *packet)
+{
+	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+	struct walk walk = {.at = packet->l4_at + sizeof(struct icmp), .stop = packet->link_bytes + packet->ip_bytes};
+	int reason = packet->v6 ? quoted6(ctx, packet, &walk) : quoted4(ctx, packet, &walk);
+	__be32 ports;
+	void *l4;
+
+	if (reason != VERDICT_NONE)
+		return reason;
+	l4 = data + (walk.at & 0x3ff);
+	if (walk.at + QUOTED_TRANSPORT > walk.stop || l4 + QUOTED_TRANSPORT > end)
+		return DROP_ICMP_QUOTE;
+	if (walk.next != IPPROTO_TCP && walk.next != IPPROTO_UDP)
+		return DROP_ICMP_NO_FLOW;
+	ports = *(__be32 *)l4;
+	packet->ports = ports >> 16 | ports << 16;
+	packet->protocol = walk.next;
+	packet->icmp_error = true;
+	return VERDICT_NONE;
+}
+
+/* A flow without a session: where the scheduler would send it, if that is a matter of the packet alone. */
+static __always_inline int choose_owner(struct work *work, const struct settings *settings)
+{
+	int id = service_of(&work->packet);
+	struct service *service;
+	struct pool *pool;
+	__u32 key = id;
+
+	if (id <= NO_LISTENER)
+		return DROP_ICMP_NO_FLOW;
+	work->service_id = id;
+	service = bpf_map_lookup_elem(&services_v2, &key);
+	if (!service)
+		return DROP_INTERNAL;
+	if (service->flags & SERVICE_STOPPED)
+		return DROP_STOPPED;
+	key = service->pool;
+	pool = bpf_map_lookup_elem(&pools_v2, &key);
+	if (!pool || !(pool->flags & POOL_IN_USE))
+		return DROP_INTERNAL;
+	if (is_persistent(service))
+		return DROP_ICMP_NO_FLOW;
+	switch (service->schedule) {
+	case SCHEDULE_SOURCE:
+		return select_hashed(work, pool, source_fingerprint(&work->packet, settings));
+	case SCHEDULE_TUPLE:
+	case SCHEDULE_QUIC:
+		return select_hashed(work, pool, work->packet.tag);
+	default:
+		return DROP_ICMP_NO_FLOW;
+	}
+}
+
+/* Makes no session and keeps none alive. */
+static __always_inline int route_error(struct work *work, const struct settings *settings)
+{
+	struct packet *packet = &work->packet;
+	struct session_hit hit;
+
+	packet->tag = flow_fingerprint(packet, settings);
+	if (session_find(packet->tag, &hit) && session_holds(&hit, packet) && backend_up(session_backend(hit.value))) {
+		work->backend_id = session_backend(hit.value);
+		work->service_id = session_service(hit.value);
+		work->tracked = true;
+		return VERDICT_NONE;
+	}
+	return choose_owner(work, settings);
+}
+
+/* VERDICT_NONE: to work->backend_id with it. */
+__noinline int handle_icmp(struct xdp_md *ctx, struct work *work)
+{
+	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+	__u32 zero = 0;
+	struct settings *settings = bpf_map_lookup_elem(&settings_v2, &zero);
+	__u8 *type;
+	int reason;
+
+	if (!work || !settings)
+		return DROP_INTERNAL;
+	type = data + (work->packet.l4_at & 0x3ff);
+	if ((void *)(type + sizeof(struct icmp)) > end)
+		return DROP_INTERNAL;
+	if (*type == (work->packet.v6 ? ICMP6_ECHO : ICMP4_ECHO))
+		return answer_echo(ctx, &work->packet, settings);
+	if (work->packet.v6 ? !is_error6(*type) : !is_error4(*type))
+		return DROP_ICMP;
+	reason = find_quoted_flow(ctx, &work->packet);
+	return reason == VERDICT_NONE ? route_error(work, settings) : reason;
+}
+
+#endif
