@@ -15,6 +15,7 @@ import { defaultGuePort } from './defaults.js';
 import { BackendError } from './errors.js';
 import type { PortMapping } from './mapping.js';
 import type { Prefix } from './prefix.js';
+import { registerReport } from './report/command.js';
 import type { Clamp } from './rules.js';
 import { type BackendWiring, processWiring, run } from './run.js';
 
@@ -54,6 +55,7 @@ export function registerBackendCommands(program: Command, wiring: BackendWiring 
   registerAttach(backend, wiring);
   registerDetach(backend, wiring);
   registerStatus(backend, wiring);
+  registerReport(backend, wiring);
 }
 
 function registerAttach(backend: Command, wiring: BackendWiring): void {

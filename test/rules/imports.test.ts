@@ -32,8 +32,11 @@ const table: Readonly<Record<string, Allowed>> = {
     types: ['addresses/use', 'health/types', 'metering/types'],
     packages: ['@grpc/grpc-js', '@grpc/reflection', 'grpc-health-check', 'protobufjs'],
   },
-  /* The other end of a tunnel, on a host of its own: knows the kernel, but no load balancer. */
-  backend: { values: ['abi', 'base', 'dataplane/addon'], packages: ['commander'] },
+  /* The other end of a tunnel, on a host of its own: of a load balancer it knows where to report to. */
+  backend: {
+    values: ['abi', 'base', 'dataplane/addon', 'api/client', 'metrics/server'],
+    packages: ['commander', 'prom-client'],
+  },
   cli: {
     values: ['base', 'api/client', 'api/codec', 'backend/commands', 'config/prefix', 'config/read'],
     packages: ['commander', 'picocolors', 'yaml'],

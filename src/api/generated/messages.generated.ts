@@ -465,9 +465,12 @@ export interface ReportRequest {
   reporter: string;
   /** For the log; as `reporter`. */
   hostname: string;
-  /** Raised by one with each report that was acknowledged; counted from 1 anew with each `epoch`. */
+  /** Raised by one with each new report, whichever agent is told; counted from 1 anew with each `epoch`. */
   sequence: bigint;
-  /** Drawn at the reporter's start. As `reporter`. */
+  /**
+   * Drawn when the reporter has no memory of reports before: at its first start, or when its state was removed. As
+   * `reporter`.
+   */
   epoch: string;
   /** At most 4,096. */
   usage: VipUsage[];
