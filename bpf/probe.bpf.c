@@ -121,20 +121,56 @@ static __always_inline int forward_in6(struct __sk_buff *skb, const struct backe
 	return push_outer(skb, backend, &outer, sizeof(outer), udp);
 }
 
+static __always_inline bool has_tag(const struct __sk_buff *skb)
+{
+	return skb->vlan_present || skb->protocol == bpf_htons(ETH_P_8021Q) || skb->protocol == bpf_htons(ETH_P_8021AD);
+}
+
+/* As traffic to this backend leaves: see egress.h. */
+static __always_inline int leave_by(struct __sk_buff *skb, const struct egress *egress)
+{
+	__u32 chosen;
+
+	if (bpf_skb_store_bytes(skb, ETH_ALEN, egress->mac, ETH_ALEN, 0) ||
+	    (egress->vlan && bpf_skb_vlan_push(skb, bpf_htons(ETH_P_8021Q), egress->vlan)))
+		return DROP;
+	for (int i = 0; i < EGRESS_PORTS && egress->ports[i]; i++)
+		if (egress->ports[i] == skb->ifindex)
+			return TC_ACT_OK;
+	chosen = (__u64)bpf_get_hash_recalc(skb) * egress->port_count >> 32;
+	asm volatile("" : "+r"(chosen));
+	/* The other interface has this program, too: it is to leave what is ready as it is. */
+	skb->mark = 0;
+	return bpf_redirect(egress->ports[chosen & (EGRESS_PORTS - 1)], 0);
+}
+
 SEC("tc")
 int probe(struct __sk_buff *skb)
 {
 	const struct backend *backend;
+	const struct egress *egress = NULL;
 	int failure = -1;
-	__u32 id;
+	__u32 id, way;
 
 	if ((skb->mark & PROBE_MARK_MASK) != PROBE_MARK)
 		return TC_ACT_OK;
-	if (skb->protocol != bpf_htons(ETH_P_IP) && skb->protocol != bpf_htons(ETH_P_IPV6))
-		return DROP;
 	id = skb->mark & ~PROBE_MARK_MASK;
 	backend = bpf_map_lookup_elem(&backends_v2, &id);
 	if (!backend || !(backend->flags & BACKEND_IN_USE) || !has_next_hop(backend))
+		return DROP;
+	if (backend->flags & BACKEND_STEERED) {
+		way = backend->egress;
+		egress = bpf_map_lookup_elem(&egresses_v2, &way);
+		if (!egress || !(egress->flags & EGRESS_IN_USE))
+			return DROP;
+		/* Tags of VLANs that the route to the VIP leads through: the backend's may be another. */
+		for (int i = 0; i < 2 && has_tag(skb); i++)
+			if (bpf_skb_vlan_pop(skb))
+				return DROP;
+		if (has_tag(skb))
+			return DROP;
+	}
+	if (skb->protocol != bpf_htons(ETH_P_IP) && skb->protocol != bpf_htons(ETH_P_IPV6))
 		return DROP;
 	switch (backend->forwarding) {
 	case FORWARD_L2_DSR:
@@ -153,7 +189,9 @@ int probe(struct __sk_buff *skb)
 		failure = forward_in6(skb, backend, true);
 		break;
 	}
-	return failure ? DROP : TC_ACT_OK;
+	if (failure)
+		return DROP;
+	return egress ? leave_by(skb, egress) : TC_ACT_OK;
 }
 
 /* Dual BSD/GPL to the kernel; the source is offered under either licence of the first line. */

@@ -7,7 +7,7 @@ PIN_DIR=/sys/fs/bpf/spillway
 
 state_dir() { printf '%s/%s' "$RUN_DIR" "$LAB"; }
 
-# state_of KEY: empty when there is no such lab or key. Keys: state (building, ready), since, run.
+# state_of KEY: empty when there is no such lab or key. Keys: state (building, ready), since, run, topology.
 state_of() {
 	sed -n "s/^$1=//p" "$(state_dir)/lab" 2>/dev/null || true
 }
@@ -15,7 +15,7 @@ state_of() {
 # `run` is the test run to which the lab belongs, so that a later run can tell its leftovers from a lab made by hand.
 write_state() {
 	mkdir -p "$(state_dir)"
-	printf 'state=%s\nsince=%s\nrun=%s\n' "$1" "$(date --iso-8601=seconds)" "${SPILLWAY_TEST_RUN-}" >"$(state_dir)/lab.new"
+	printf 'state=%s\nsince=%s\nrun=%s\ntopology=%s\n' "$1" "$(date --iso-8601=seconds)" "${SPILLWAY_TEST_RUN-}" "$(topology_text)" >"$(state_dir)/lab.new"
 	mv "$(state_dir)/lab.new" "$(state_dir)/lab"
 }
 

@@ -47,19 +47,29 @@ start_switch() {
 	local port
 	{
 		echo 'link set lo up'
-		echo "link add br0 mtu $LAN_MTU type bridge stp_state 0 forward_delay 0 mcast_snooping 0"
-		echo 'link set br0 up'
+		new_bridge br0
 		for port in router "${LAB_LBS[@]}" "${LAB_BACKENDS[@]}"; do echo "link set $port master br0 up"; done
+		if [[ $BACK == own ]]; then
+			new_bridge br1
+			for port in router "${LAB_LBS[@]}" "${LAB_BACKENDS[@]}"; do echo "link set $port-back master br1 up"; done
+		fi
 	} | ip -n "$(netns_of bridge)" -batch -
 }
 
+new_bridge() {
+	echo "link add $1 mtu $LAN_MTU type bridge stp_state 0 forward_delay 0 mcast_snooping 0"
+	echo "link set $1 up"
+}
+
 # The switch's side of each cable whose other end runs XDP: without a program there XDP_TX is lost, and with
-# checksum offload XDP_TX sends what has no checksum yet.
+# checksum offload XDP_TX sends what has no checksum yet. A VLAN tag that the card is to insert is in no frame.
 prepare_xdp_ports() {
-	local object=$ROOT/dist/test/support/xdp_pass.bpf.o port
-	for port in "${LAB_LBS[@]}" "${LAB_BACKENDS[@]}"; do
-		in_host bridge ethtool -K "$port" tx off >/dev/null
-		echo "link set dev $port xdpdrv obj $object sec xdp"
+	local object=$ROOT/dist/test/support/xdp_pass.bpf.o port section=xdp
+	# Frames above a page's size come in fragments.
+	((LAN_MTU <= 3400)) || section=xdp.frags
+	for port in $(xdp_ports); do
+		in_host bridge ethtool -K "$port" tx off txvlan off >/dev/null
+		echo "link set dev $port xdpdrv obj $object sec $section"
 	done | in_host bridge ip -batch -
 }
 
@@ -74,15 +84,26 @@ address_client() {
 	END
 }
 
+# The interfaces of a host on the networks behind the router, with their addresses.
+lan_addresses() {
+	local lan back
+	lan=$(lan_interface "$1") back=$(back_interface "$1")
+	echo 'link set lo up'
+	echo "link set $(lan_cable "$1") up"
+	[[ -z $FRONT_VLAN ]] || printf 'link add link %s name %s type vlan id %s\nlink set %s up\n' "$(lan_cable "$1")" "$lan" "$FRONT_VLAN" "$lan"
+	printf 'addr add %s/24 dev %s\naddr add %s/64 dev %s nodad\n' "$(lan4 "$1")" "$lan" "$(lan6 "$1")" "$lan"
+	[[ $BACK ]] || return 0
+	echo "link set $(back_cable "$1") up"
+	[[ -z $BACK_VLAN ]] || printf 'link add link %s name %s type vlan id %s\nlink set %s up\n' "$(back_cable "$1")" "$back" "$BACK_VLAN" "$back"
+	printf 'addr add %s/24 dev %s\naddr add %s/64 dev %s nodad\n' "$(back4 "$1")" "$back" "$(back6 "$1")" "$back"
+}
+
 address_router() {
 	ip -n "$(netns_of router)" -batch - <<-END
-		link set lo up
+		$(lan_addresses router)
 		link set eth0 up
-		link set eth1 up
 		addr add 198.51.100.1/24 dev eth0
 		addr add 2001:db8:100::1/64 dev eth0 nodad
-		addr add $(lan4 router)/24 dev eth1
-		addr add $(lan6 router)/64 dev eth1 nodad
 		route add $VIP_ROUTE4 nexthop via $(lan4 lb1) nexthop via $(lan4 lb2)
 		route add $VIP_ROUTE6 nexthop via $(lan6 lb1) nexthop via $(lan6 lb2)
 	END
@@ -90,10 +111,7 @@ address_router() {
 
 address_lan_host() {
 	ip -n "$(netns_of "$1")" -batch - <<-END
-		link set lo up
-		link set eth0 up
-		addr add $(lan4 "$1")/24 dev eth0
-		addr add $(lan6 "$1")/64 dev eth0 nodad
+		$(lan_addresses "$1")
 		route add default via $(lan4 router)
 		route add default via $(lan6 router)
 	END

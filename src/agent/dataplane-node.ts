@@ -28,6 +28,8 @@ import type { Port } from '../netlink/types.js';
 /** Handle and priority of the filter that steers probes: see bpf/probe.bpf.c. */
 const PROBE_HANDLE = 1;
 const PROBE_PRIORITY = 1;
+/** What of the data path's maps the probe program reads. */
+const probeMaps = ['backends', 'egresses'] as const;
 /** MAX_MACS of bpf/abi_types.h. */
 const MAX_MACS = 8;
 /** Above this a frame does not fit in one page of the driver: the program must take fragments. */
@@ -247,8 +249,10 @@ class Node implements DataPlaneNode {
   #loadProbe(): BpfProgram {
     if (!this.#probe) {
       const object = BpfObject.load(`${this.#parts.objects}/probe.bpf.o`, {
-        reuse: { [kernelName('backends')]: `${this.#parts.pins.map}/backends` },
-        maxEntries: { [kernelName('backends')]: this.#parts.opened.maps.backends.info.maxEntries },
+        reuse: Object.fromEntries(probeMaps.map((name) => [kernelName(name), `${this.#parts.pins.map}/${name}`])),
+        maxEntries: Object.fromEntries(
+          probeMaps.map((name) => [kernelName(name), this.#parts.opened.maps[name].info.maxEntries]),
+        ),
       });
       this.#probe = object.program('probe');
       object.close();

@@ -9,6 +9,7 @@ import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { decapConfigSize } from '../../src/abi/abi.generated.js';
 import { parseMac } from '../../src/base/ip.js';
 import { BpfObject, interfaceIndex } from '../../src/dataplane/addon.js';
 import { readOptions } from './health_host.js';
@@ -25,7 +26,7 @@ const options = readOptions<BackendOptions>();
 
 /** struct decap_config: own MAC, no lists. */
 function stripIpip(): void {
-  const config = Buffer.alloc(48);
+  const config = Buffer.alloc(decapConfigSize);
   config.set(parseMac(options.mac)!, 0);
   const path = fileURLToPath(new URL('../../bpf/decap.bpf.o', import.meta.url));
   const link = BpfObject.load(path, { rodata: { config } })

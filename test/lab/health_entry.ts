@@ -1,38 +1,41 @@
+import { type Backend, BackendFlags, backendSize, Forwarding, writeBackend } from '../../src/abi/abi.generated.js';
 import { ipToBytes, parseMac } from '../../src/base/ip.js';
-
-/** enum forwarding and enum backend_flags of bpf/abi_types.h. */
-export const forwardings = { L2_DSR: 1, IPIP4: 2, IPIP6: 3 } as const;
-export const flagInUse = 1;
+import { outerSum } from '../../src/compile/pool.js';
 
 export interface BackendEntry {
   readonly mac: string | null;
-  readonly forwarding: keyof typeof forwardings;
+  readonly forwarding: 'L2_DSR' | 'IPIP4' | 'IPIP6' | 'GUE4' | 'GUE6';
   readonly address: string;
   readonly source: string;
   readonly flags?: number;
+  /** Row of `egresses`. */
+  readonly egress?: number;
 }
 
-export const backendEntryBytes = 64;
+/** Port of GUE in these tests. */
+export const tunnelPort = 6080;
+const outerBytes = { L2_DSR: 0, IPIP4: 20, IPIP6: 40, GUE4: 28, GUE6: 48 } as const;
 
 /** struct backend, as the agent fills it. */
 export function encodeBackendEntry(entry: BackendEntry): Uint8Array {
-  const bytes = Buffer.alloc(backendEntryBytes);
   const address = ipToBytes(entry.address);
   const source = ipToBytes(entry.source);
-  if (entry.mac !== null) bytes.set(parseMac(entry.mac)!, 0);
-  bytes[6] = forwardings[entry.forwarding];
-  bytes[7] = entry.flags ?? flagInUse;
-  bytes.writeUInt32LE(outerSum(address, source), 8);
-  bytes.set(address, 24);
-  bytes.set(source, 40);
-  bytes.writeUInt32LE(1500, 56);
+  const { forwarding, egress = 0, flags = BackendFlags.BACKEND_IN_USE } = entry;
+  const row: Backend = {
+    nextHop: entry.mac === null ? new Uint8Array(6) : parseMac(entry.mac)!,
+    forwarding: Forwarding[`FORWARD_${forwarding}`],
+    flags: flags | (egress === 0 ? 0 : BackendFlags.BACKEND_STEERED),
+    outerSum: outerSum(source, address, forwarding === 'GUE4' ? 17 : 4),
+    egress,
+    tunnelPort: forwarding.startsWith('GUE') ? tunnelPort : 0,
+    identity: 1n,
+    address,
+    source,
+    mtu: 1500,
+    outerBytes: outerBytes[forwarding],
+    weight: 100,
+  };
+  const bytes = new Uint8Array(backendSize);
+  writeBackend(new DataView(bytes.buffer), 0, row);
   return bytes;
-}
-
-/** Version and length, DF, TTL 64 and protocol 4, both addresses: in 16-bit words as they lie in memory. */
-function outerSum(address: Uint8Array, source: Uint8Array): number {
-  const words = Buffer.from([0x45, 0, 0x40, 0, 64, 4, ...source.subarray(12), ...address.subarray(12)]);
-  let sum = 0;
-  for (let i = 0; i < words.length; i += 2) sum += words.readUInt16LE(i);
-  return sum;
 }

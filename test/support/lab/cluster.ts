@@ -2,7 +2,7 @@ import { Agent, type LbName } from './agent.js';
 import type { BackendMethods } from './backend.js';
 import type { ClientMethods } from './client.js';
 import type { ConfigInput } from './desired.js';
-import { type BackendName, backendNames, Lab, vip4, vip6 } from './lab.js';
+import { type BackendName, backendNames, Lab, type Topology, vip4, vip6 } from './lab.js';
 import type { Peer } from './peer.js';
 import { until } from './until.js';
 
@@ -13,6 +13,7 @@ export interface ClusterOptions {
   readonly http?: readonly number[];
   /** Addresses of their UDP echo; the first VIPs when left out. */
   readonly vips?: readonly string[];
+  readonly topology?: Topology;
   /** More of an agent's own configuration. */
   readonly settings?: (host: LbName) => Readonly<Record<string, unknown>>;
 }
@@ -28,7 +29,7 @@ export class Cluster {
 
   /** On failure the lab is taken down again. */
   static async start(name: string, options: ClusterOptions = {}): Promise<Cluster> {
-    const lab = await Lab.up(name);
+    const lab = await Lab.up(name, options.topology);
     try {
       const agentOn = (host: LbName): Agent => new Agent(lab, host, options.settings?.(host));
       const agents = [agentOn('lb1'), agentOn('lb2')] as const;

@@ -1,6 +1,6 @@
 /** Desired states as the tests apply them. */
 import type { Input, messages } from '../../../src/api/client.js';
-import { address4, address6, type BackendName, backendNames, vip4, vip6 } from './lab.js';
+import { address4, address6, type BackendName, back4, back6, backendNames, vip4, vip6 } from './lab.js';
 
 export type ConfigInput = Input<messages.Config>;
 export type ListenerInput = Input<messages.Listener>;
@@ -20,16 +20,21 @@ export const quickCheck: HealthCheckInput = {
   fall: 3,
 };
 
+export type ForwardingName = 'L2_DSR' | 'IPIP' | 'GUE';
+
 export function group(
   name: string,
   options: {
-    forwarding?: 'L2_DSR' | 'IPIP';
+    forwarding?: ForwardingName;
     family?: 4 | 6;
+    /** The second network: see Topology. */
+    network?: 'back';
     weights?: Partial<Record<BackendName, number>>;
     members?: readonly BackendName[];
   } = {},
 ): Input<messages.BackendGroup> {
-  const addresses = options.family === 6 ? address6 : address4;
+  const [four, six] = options.network === 'back' ? [back4, back6] : [address4, address6];
+  const addresses = options.family === 6 ? six : four;
   return {
     name,
     forwarding: options.forwarding ?? 'L2_DSR',

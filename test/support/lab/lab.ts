@@ -19,6 +19,21 @@ export const client6 = '2001:db8:100::2';
 export const address4 = { be1: '203.0.113.21', be2: '203.0.113.22', be3: '203.0.113.23' } as const;
 export const address6 = { be1: '2001:db8:200::21', be2: '2001:db8:200::22', be3: '2001:db8:200::23' } as const;
 
+/** On the second network. */
+export const back4 = { be1: '198.18.1.21', be2: '198.18.1.22', be3: '198.18.1.23' } as const;
+export const back6 = { be1: '2001:db8:300::21', be2: '2001:db8:300::22', be3: '2001:db8:300::23' } as const;
+
+/** As the options of `scripts/lab up`. */
+export interface Topology {
+  readonly back?: 'own' | 'shared';
+  readonly frontVlan?: number;
+  readonly backVlan?: number;
+  readonly mtu?: number;
+}
+
+/** This kernel cannot do what a test wants of it. */
+export class Unsupported extends Error {}
+
 export interface Ended {
   /** null: by a signal. */
   readonly code: number | null;
@@ -29,9 +44,10 @@ export interface Ended {
 export class Lab {
   private constructor(readonly name: string) {}
 
-  static async up(name: string): Promise<Lab> {
+  static async up(name: string, topology: Topology = {}): Promise<Lab> {
     const lab = new Lab(name);
-    const { code, stderr } = await run([script, 'up', '--name', name]);
+    const { code, stderr } = await run([script, 'up', '--name', name, ...optionsOf(topology)]);
+    if (code === 3) throw new Unsupported(stderr.trim());
     if (code !== 0) throw new Error(`lab up: ${stderr}`);
     return lab;
   }
@@ -72,6 +88,11 @@ export class Lab {
   backend(host: BackendName): Peer<BackendMethods> {
     return new Peer<BackendMethods>(this.command(host), './backend.js');
   }
+}
+
+function optionsOf({ back, frontVlan, backVlan, mtu }: Topology): string[] {
+  const given = { '--back': back, '--front-vlan': frontVlan, '--back-vlan': backVlan, '--mtu': mtu };
+  return Object.entries(given).flatMap(([option, value]) => (value === undefined ? [] : [option, String(value)]));
 }
 
 function run([file, ...words]: readonly string[]): Promise<Ended> {
