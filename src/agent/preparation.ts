@@ -123,7 +123,8 @@ function sameHop(a: NextHop | undefined, b: NextHop): boolean {
     a.ifindex === b.ifindex &&
     a.device === b.device &&
     a.vlan === b.vlan &&
-    a.steered === b.steered
+    a.steered === b.steered &&
+    a.via === b.via
   );
 }
 

@@ -123,7 +123,7 @@ export function addressOfCheck(checkKey: string): string {
 function candidateOf(spec: PoolSpec, backend: Backend, observed: Observed, ids: IdLedger): Candidate {
   const checkKey = checkKeyOf(spec, backend);
   const identity = rememberedIdentity('backend', checkKey);
-  const nextHop = observed.nextHops.get(backend.address) ?? unresolved;
+  const nextHop = nextHopOf(spec, backend, observed);
   return {
     backend,
     identity,
@@ -135,6 +135,16 @@ function candidateOf(spec: PoolSpec, backend: Backend, observed: Observed, ids: 
     reachable: nextHop.state === 'resolved',
     ramp: rampOf(checkKey, spec.slowStartMs, observed),
   };
+}
+
+/** A gateway would route the packet to its VIP, which is here: round and round. */
+function nextHopOf({ group: { forwarding } }: PoolSpec, { address }: Backend, { nextHops }: Observed): NextHop {
+  const nextHop = nextHops.get(address) ?? unresolved;
+  if (forwarding !== 'L2_DSR' || nextHop.state === 'unresolved' || nextHop.via === address) return nextHop;
+  const reason =
+    `L2_DSR wants ${address} on a network of this host, and the route to it leads through ${nextHop.via}: ` +
+    'correct the route, or forward by IPIP or GUE';
+  return { state: 'unresolved', reason };
 }
 
 type Resolved = Extract<NextHop, { state: 'resolved' }>;

@@ -4,10 +4,12 @@ import { BackendFlags, Forwarding, Schedule, ServiceFlags } from '../../../src/a
 import { formatMac, ipToBytes } from '../../../src/base/ip.js';
 import { compile } from '../../../src/compile/compile.js';
 import type { Compiled } from '../../../src/compile/compiled.js';
+import { egressDevice, egressRow } from '../../../src/compile/egress.js';
 import { IdLedger } from '../../../src/compile/ids.js';
 import { plan } from '../../../src/compile/plan.js';
-import type { Tables } from '../../../src/compile/tables.js';
+import { emptyTables, type Tables } from '../../../src/compile/tables.js';
 import type { Desired, HealthCheck, Listener } from '../../../src/config/desired.js';
+import type { NextHop } from '../../../src/netlink/types.js';
 import {
   backend,
   desiredOf,
@@ -230,4 +232,68 @@ test('the same state in another order is the same tables', (t) => {
   );
   const rows = ({ tables }: Compiled) => ({ ...tables, backends: [...tables.backends] });
   t.deepEqual(rows(compiled(turned)), rows(compiled(desired)));
+});
+
+test('L2_DSR through a gateway would come back from it: such a backend is down, and is told why; tunnels may', (t) => {
+  const far = (forwarding: 'L2_DSR' | 'IPIP') => {
+    const desired = desiredOf(
+      [loadBalancer('web', ['192.0.2.10'], [http()])],
+      [group('web', forwarding, [backend('be1', '203.0.113.21')])],
+    );
+    const observed = seen(desired);
+    const hop = observed.nextHops.get('203.0.113.21')!;
+    const nextHops = new Map([
+      ['203.0.113.21', { ...(hop as Extract<NextHop, { state: 'resolved' }>), via: '203.0.113.1' }],
+    ]);
+    return [...compile(desired, { ...observed, nextHops }, ledger(), { tickMs }).backends.values()][0]!;
+  };
+  t.like(far('L2_DSR'), { up: false, nextHopMac: '' });
+  t.regex(
+    far('L2_DSR').problem,
+    /L2_DSR wants 203.0.113.21 on a network of this host.*through 203.0.113.1.*IPIP or GUE/,
+  );
+  t.like(far('IPIP'), { up: true, problem: '' });
+});
+
+test('steered backends: the row of their device is written once, before them, and goes after the last', (t) => {
+  const desired = web([http()]);
+  const ids = ledger();
+  const observed = seen(desired, { devices: { be1: 'eth1', be2: 'eth1.30' } });
+  const steered = compile(desired, observed, ids, { tickMs });
+  t.deepEqual(
+    [...steered.tables.egresses.values()].map((row) => [
+      egressDevice(row),
+      row.vlan,
+      row.ports.slice(0, 2),
+      row.portCount,
+    ]),
+    [
+      ['eth1', 0, [11, 0], 1],
+      ['eth1.30', 30, [11, 0], 1],
+    ],
+  );
+  const [one, two] = ['be1', 'be2'].map(
+    (name) => [...steered.backends.values()].find(({ backend: { name: it } }) => it === name)!,
+  );
+  t.like(one, { device: 'eth1', vlan: 0 });
+  t.like(two, { device: 'eth1.30', vlan: 30 });
+  for (const { row } of [one!, two!]) t.true((row.flags & BackendFlags.BACKEND_STEERED) !== 0 && row.egress !== 0);
+
+  const steps = plan(emptyTables, steered.tables, { tableCount: 8 }).map(({ op }) => op);
+  t.true(steps.lastIndexOf('write-egress') < steps.indexOf('write-backend'));
+  const back = compile(desired, seen(desired), ids, { tickMs, inForce: steered.tables });
+  t.deepEqual([...back.tables.egresses], []);
+  const undo = plan(steered.tables, back.tables, { tableCount: 8 }).map(({ op }) => op);
+  t.deepEqual(undo.slice(-2), ['clear-egress', 'clear-egress']);
+  t.true(undo.lastIndexOf('write-backend') < undo.indexOf('clear-egress'));
+});
+
+test('a bond with more slaves than a row holds is sent by the first of them', (t) => {
+  const row = egressRow({
+    device: 'bond0',
+    ports: Array.from({ length: 12 }, (_, i) => i + 2),
+    mac: '02:00:00:00:00:01',
+    vlan: 0,
+  });
+  t.deepEqual([row.ports, row.portCount], [[2, 3, 4, 5, 6, 7, 8, 9], 8]);
 });
