@@ -10,6 +10,7 @@ struct lb_config {
 	__u32 frags;		/* loaded with BPF_F_XDP_HAS_FRAGS: frames may not be linear */
 	__u32 capture;		/* a copy of the program for the time of a capture: capture.h */
 	__u32 fragment_buckets; /* of the table of first fragments */
+	__u32 source_cells;	/* of the limits per client; at least 2 */
 };
 
 /* Argument of clock.bpf.c. */

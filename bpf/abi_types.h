@@ -38,7 +38,6 @@ struct vip_value {
 enum service_flags {
 	SERVICE_IN_USE = 1,
 	SERVICE_STOPPED = 2, /* new flows are dropped; known ones once their sessions are cleared */
-	SERVICE_ALLOW = 4,   /* access_list names who may; unset: who may not */
 };
 
 /* How a flow without a session finds its backend among the slots of the pool's table. */
@@ -70,8 +69,8 @@ struct service {
 	__u8 quic;		/* SCHEDULE_QUIC: index into quic_routes; 0: none */
 	__u16 max_segment;	/* SYNs that offer a larger MSS are rewritten; 0 = left alone */
 	__u64 identity;		/* digest of its name: the agent finds its ids again by it */
-	__u32 access_list;	/* 0: none */
-	__u16 listener_limit;	/* index into limits; 0: none */
+	__u32 access;		/* number of an access list, and ACCESS_ALLOW: changed in one store; 0: none */
+	__u16 listener_limit;	/* index into limits; 0: none, and no access list either */
 	__u16 balancer_limit;	/* of its LoadBalancer */
 	__u32 pad[8];
 };
@@ -205,6 +204,59 @@ struct egress {
 	char name[EGRESS_NAME]; /* of the device whose way this is (eth1, eth0.20, bond0): the row is found again by it
 				 */
 	__u32 pad;
+};
+
+/* ---- admission: asked for flows that have no session ------------------------ */
+
+#define ACCESS_ALLOW (1u << 31) /* the list names who may; unset: who may not */
+
+/* Of an LPM trie: `bits` counts the 32 of list and v6, then those of the client's prefix. */
+struct access_key {
+	__u32 bits;
+	__u16 list;
+	__u16 v6; /* 1, or 0: a prefix of one family never covers the other's addresses */
+	struct address client;
+};
+
+#define ACCESS_KEY_BITS 160
+
+/* Limits count time in these parts of a tick, so that rates up to some ten million a second are exact to a percent. */
+#define LIMIT_TIME_BITS 30
+
+enum limit_flags {
+	LIMIT_IN_USE = 1,
+	LIMIT_SET = 2, /* anything is limited; unset: refusals of an access list are counted, no more */
+};
+
+/* Upper half of limit.over; the lower is the 32-bit tick of when it was measured. */
+enum limit_over {
+	LIMIT_OVER_BITS = 1,
+	LIMIT_OVER_PACKETS = 2,
+};
+
+/* Of a listener, or of a LoadBalancer. Two cache lines: the agent's, and the one that changes with new sessions. */
+struct limit {
+	__u64 identity;
+	__u32 flags;	       /* enum limit_flags */
+	__u32 sessions;	       /* at once; 0: no limit */
+	__u64 interval;	       /* between new sessions; 0: no limit */
+	__u64 source_interval; /* between new sessions of one client */
+	__u64 burst;	       /* of both: a second */
+	__u64 over;	       /* enum limit_over << 32 | tick, by the agent; stale after LIMIT_STALE_TICKS */
+	__s64 base;	       /* live sessions are base + made - ended; the agent corrects it when it has counted */
+	__u64 pad;
+	__u64 busy_until; /* of new sessions: so far ahead of now the limit is used up */
+	__u64 made;
+	__u64 ended;
+	__u64 pad2[5];
+};
+
+#define LIMIT_STALE_TICKS 8
+
+/* What one limit refused, by reason - DROP_ACCESS_DENIED. */
+#define REFUSAL_COUNT 6
+struct refusals {
+	__u64 counts[REFUSAL_COUNT];
 };
 
 /* ---- sessions ------------------------------------------------------------ */

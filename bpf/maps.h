@@ -32,7 +32,7 @@
 	} name SEC(".maps")
 
 #ifndef ONLY_BACKENDS
-const volatile struct lb_config config = {.buckets = 2};
+const volatile struct lb_config config = {.buckets = 2, .source_cells = 2};
 
 ARRAY_MAP(settings_v2, struct settings, 1);
 ARRAY_MAP(vip_filter_v2, struct vip_filter, 1);
@@ -65,6 +65,18 @@ struct {
 	__type(value, struct quic_server);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 } quic_servers_v2 SEC(".maps");
+ARRAY_MAP(limits_v2, struct limit, 1);		/* set at load */
+ARRAY_MAP(sources_v2, __u64, 2);		/* set at load: a power of two */
+CPU_ARRAY_MAP(refusals_v2, struct refusals, 1); /* set at load: as limits */
+
+/* Memory is taken as entries come: the value says nothing, being there does. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(max_entries, 1); /* set at load */
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct access_key);
+	__type(value, __u32);
+} access_v2 SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);

@@ -78,7 +78,7 @@ __noinline __u32 persistent_backend(struct work *work)
 	if (!work)
 		return MAGLEV_NONE;
 	settings = bpf_map_lookup_elem(&settings_v2, &zero);
-	service = bpf_map_lookup_elem(&services_v2, &work->service_id);
+	service = service_at(work->service_id);
 	if (!settings || !service || !find_source(work, service, settings, &hit) ||
 	    !source_lasts(hit.value, service, work->packet.tick))
 		return MAGLEV_NONE;
@@ -96,7 +96,7 @@ __noinline int remember_source(struct work *work)
 	if (!work)
 		return 0;
 	settings = bpf_map_lookup_elem(&settings_v2, &zero);
-	service = bpf_map_lookup_elem(&services_v2, &work->service_id);
+	service = service_at(work->service_id);
 	if (!settings || !service)
 		return 0;
 	if (!find_source(work, service, settings, &hit))
@@ -121,7 +121,7 @@ __noinline int confirm_source(struct work *work, bool newly_established)
 	if (!work)
 		return 0;
 	settings = bpf_map_lookup_elem(&settings_v2, &zero);
-	service = bpf_map_lookup_elem(&services_v2, &work->service_id);
+	service = service_at(work->service_id);
 	if (!settings || !service)
 		return 0;
 	if (find_source(work, service, settings, &hit)) {

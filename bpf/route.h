@@ -3,6 +3,7 @@
 #ifndef SPILLWAY_ROUTE_H
 #define SPILLWAY_ROUTE_H
 
+#include "admit.h"
 #include "turn.h"
 #include "persistence.h"
 
@@ -62,7 +63,7 @@ static __always_inline bool begins_flow(const struct packet *packet)
 static __always_inline int select_backend(struct work *work, const struct settings *settings,
 					  const struct service *service)
 {
-	struct pool *pool = bpf_map_lookup_elem(&pools_v2, &work->pool_id);
+	struct pool *pool = pool_at(work->pool_id);
 
 	if (!pool || !(pool->flags & POOL_IN_USE))
 		return DROP_INTERNAL;
@@ -73,8 +74,12 @@ static __always_inline int select_backend(struct work *work, const struct settin
 	return select_hashed(work, pool, work->packet.tag);
 }
 
-/* A new flow, or one whose session is over or has lost its backend (hit->slot is then its slot). */
-static __always_inline int choose(struct work *work, const struct settings *settings, const struct session_hit *hit)
+/*
+ * A new flow, or one whose session is over or has lost its backend (hit->slot is then its slot). `known`: the session
+ * is alive, and no access list or limit is asked about it.
+ */
+static __always_inline int choose(struct work *work, const struct settings *settings, const struct session_hit *hit,
+				  bool known)
 {
 	int reason = VERDICT_NONE, id = service_of(&work->packet);
 	struct service *service;
@@ -88,6 +93,11 @@ static __always_inline int choose(struct work *work, const struct settings *sett
 		return DROP_INTERNAL;
 	if (service->flags & SERVICE_STOPPED)
 		return DROP_STOPPED;
+	if (is_guarded(service) && !known) {
+		reason = admit(work, service);
+		if (reason != VERDICT_NONE)
+			return reason;
+	}
 	work->pool_id = service->pool;
 	work->record_syn = is_unhashed(service) || is_persistent(service);
 	work->backend_id = is_persistent(service) ? persistent_backend(work) : MAGLEV_NONE;
@@ -97,6 +107,8 @@ static __always_inline int choose(struct work *work, const struct settings *sett
 	if (reason != VERDICT_NONE)
 		return reason;
 	keep_choice(work, hit);
+	if (is_guarded(service))
+		count_choice(work, service, hit);
 	if (is_unhashed(service)) {
 		if (!work->tracked && !work->remembered && begins_flow(&work->packet))
 			reason = select_unhashed(work, true);
@@ -111,13 +123,17 @@ static __always_inline int choose(struct work *work, const struct settings *sett
 /* What depends on a session that has just been written again: where its client goes, and how loaded its backend is. */
 static __always_inline void after_touch(struct work *work, __u32 before)
 {
-	struct service *service = bpf_map_lookup_elem(&services_v2, &work->service_id);
+	struct service *service = service_at(work->service_id);
 	__u32 after = state_after(before, &work->packet);
 
 	if (!service)
 		return;
-	if (after == SESSION_CLOSING && before != SESSION_CLOSING && service->schedule == SCHEDULE_LEAST)
-		count_load(work->backend_id, -1);
+	if (after == SESSION_CLOSING && before != SESSION_CLOSING) {
+		if (is_guarded(service))
+			count_sessions(service, false, true);
+		if (service->schedule == SCHEDULE_LEAST)
+			count_load(work->backend_id, -1);
+	}
 	if (after == SESSION_ESTABLISHED && is_persistent(service))
 		confirm_source(work, before != SESSION_ESTABLISHED);
 }
@@ -137,8 +153,9 @@ static __always_inline int route(struct work *work, const struct settings *setti
 {
 	const struct packet *packet = &work->packet;
 	struct session_hit hit;
+	bool known = session_find(packet->tag, &hit) && session_holds(&hit, packet);
 
-	if (session_find(packet->tag, &hit) && session_holds(&hit, packet) && backend_up(session_backend(hit.value))) {
+	if (known && backend_up(session_backend(hit.value))) {
 		work->backend_id = session_backend(hit.value);
 		work->service_id = session_service(hit.value);
 		work->tracked = true;
@@ -146,7 +163,7 @@ static __always_inline int route(struct work *work, const struct settings *setti
 			after_touch(work, session_state(hit.value));
 		return VERDICT_NONE;
 	}
-	return choose(work, settings, &hit);
+	return choose(work, settings, &hit, known);
 }
 
 #endif

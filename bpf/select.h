@@ -14,6 +14,17 @@
 
 enum { NO_VIP = -1, NO_LISTENER = 0 };
 
+/* By value: before 6.2 a key may not be in what a global function was given (`&work->service_id`). */
+static __always_inline struct service *service_at(__u32 id)
+{
+	return bpf_map_lookup_elem(&services_v2, &id);
+}
+
+static __always_inline struct pool *pool_at(__u32 id)
+{
+	return bpf_map_lookup_elem(&pools_v2, &id);
+}
+
 /* The service of this address, port and protocol, NO_LISTENER or NO_VIP. */
 __noinline int find_service(const struct vip_key *wanted)
 {

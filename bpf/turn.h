@@ -119,8 +119,8 @@ __noinline int select_unhashed(struct work *work, bool steady)
 
 	if (!work)
 		return DROP_INTERNAL;
-	pool = bpf_map_lookup_elem(&pools_v2, &work->pool_id);
-	service = bpf_map_lookup_elem(&services_v2, &work->service_id);
+	pool = pool_at(work->pool_id);
+	service = service_at(work->service_id);
 	if (!pool || !service)
 		return DROP_INTERNAL;
 	index = pool->table;

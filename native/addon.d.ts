@@ -86,6 +86,13 @@ export class BpfMap {
   delete(key: Uint8Array): boolean;
   /** Every entry, keys and values each packed in order (batch operation where the map type has one). */
   entries(): { count: number; keys: Uint8Array; values: Uint8Array };
+  /**
+   * Up to `limit` entries from a cursor on, null: from the first; `cursor` null: the end. Entries that come or go
+   * meanwhile may be missed, and may make the walk begin anew. Not for hash maps.
+   */
+  entriesFrom(cursor: Uint8Array | null, limit: number): { count: number; keys: Uint8Array; values: Uint8Array; cursor: Uint8Array | null };
+  /** Removes those of count packed keys that are there. */
+  deleteBatch(keys: Uint8Array, count: number): void;
   /** count entries, packed keys and values. */
   updateBatch(keys: Uint8Array, values: Uint8Array, count: number): void;
   /** Elements first .. first+count-1 of an array map, packed. */
@@ -165,6 +172,8 @@ export interface SweepResult {
   readonly byState: Uint32Array;
   /** By service id, live sessions (young, established, closing). 65536 entries. */
   readonly byService: Uint32Array;
+  /** Likewise, without those that are closing. */
+  readonly openByService: Uint32Array;
   readonly byBackend: Uint32Array;
   /** Of these, young and established. */
   readonly openByBackend: Uint32Array;

@@ -31,6 +31,8 @@ Napi::Function BpfMap::Define(Napi::Env env)
 				   InstanceMethod("update", &BpfMap::Update),
 				   InstanceMethod("delete", &BpfMap::Delete),
 				   InstanceMethod("entries", &BpfMap::Entries),
+				   InstanceMethod("entriesFrom", &BpfMap::EntriesFrom),
+				   InstanceMethod("deleteBatch", &BpfMap::DeleteBatch),
 				   InstanceMethod("updateBatch", &BpfMap::UpdateBatch),
 				   InstanceMethod("readRange", &BpfMap::ReadRange),
 				   InstanceMethod("sumRange", &BpfMap::SumRange),
@@ -180,6 +182,59 @@ Napi::Value BpfMap::Entries(const Napi::CallbackInfo &info)
 	result.Set("keys", MakeBytes(env, entries.keys.data(), entries.keys.size()));
 	result.Set("values", MakeBytes(env, entries.values.data(), entries.values.size()));
 	return result;
+}
+
+Napi::Value BpfMap::EntriesFrom(const Napi::CallbackInfo &info)
+{
+	Napi::Env env = info.Env();
+	Args args(env, "BpfMap.entriesFrom");
+	if (Open(env, args.call()) < 0)
+		return {};
+	if (map_.type == BPF_MAP_TYPE_HASH || map_.type == BPF_MAP_TYPE_LRU_HASH || IsPerCpu(map_.type)) {
+		args.Fail(std::string(map_.name) + " is not walked by its keys");
+		return {};
+	}
+	uint32_t limit = args.Number(info[1], "limit", 1, UINT32_MAX);
+	std::vector<uint8_t> after;
+	if (!info[0].IsNull()) {
+		Bytes key = args.View(info[0], "cursor", map_.key_size);
+		if (!args.failed())
+			after.assign(key.data, key.data + map_.key_size);
+	}
+	if (args.failed())
+		return {};
+	MapEntries entries;
+	bool end = false;
+	int error = ReadEntriesFrom(Shape(), after, limit, entries, end);
+	if (error) {
+		ThrowErrno(env, error, "bpf_map_lookup_batch", nullptr, map_.name);
+		return {};
+	}
+	Napi::Object result = Napi::Object::New(env);
+	result.Set("count", entries.count);
+	result.Set("keys", MakeBytes(env, entries.keys.data(), entries.keys.size()));
+	result.Set("values", MakeBytes(env, entries.values.data(), entries.values.size()));
+	if (end)
+		result.Set("cursor", env.Null());
+	else
+		result.Set("cursor", MakeBytes(env, &entries.keys[entries.keys.size() - map_.key_size], map_.key_size));
+	return result;
+}
+
+Napi::Value BpfMap::DeleteBatch(const Napi::CallbackInfo &info)
+{
+	Napi::Env env = info.Env();
+	Args args(env, "BpfMap.deleteBatch");
+	if (Open(env, args.call()) < 0)
+		return {};
+	uint32_t count = args.Number(info[1], "count");
+	Bytes keys = args.View(info[0], "keys", static_cast<size_t>(count) * map_.key_size);
+	if (args.failed())
+		return {};
+	int error = DeleteEntries(Shape(), keys.data, count);
+	if (error)
+		ThrowErrno(env, error, "bpf_map_delete_batch", nullptr, map_.name);
+	return {};
 }
 
 Napi::Value BpfMap::UpdateBatch(const Napi::CallbackInfo &info)

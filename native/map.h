@@ -29,6 +29,10 @@ struct MapEntries {
 bool IsArray(uint32_t type);
 bool IsPerCpu(uint32_t type);
 int ReadEntries(const MapShape &map, MapEntries &entries);
+/* Up to `limit` entries behind the key `after` (empty: from the first on), for maps that are walked by their keys. */
+int ReadEntriesFrom(const MapShape &map, const std::vector<uint8_t> &after, uint32_t limit, MapEntries &entries,
+		    bool &end);
+int DeleteEntries(const MapShape &map, const uint8_t *keys, uint32_t count);
 int UpdateEntries(const MapShape &map, const uint8_t *keys, const uint8_t *values, uint32_t count);
 int ReadArray(const MapShape &map, uint32_t first, uint32_t count, uint8_t *values);
 /* `sums` has count * words zeroed words; words = value_size / 8. */
@@ -53,6 +57,8 @@ class BpfMap : public Napi::ObjectWrap<BpfMap>
 	Napi::Value Update(const Napi::CallbackInfo &info);
 	Napi::Value Delete(const Napi::CallbackInfo &info);
 	Napi::Value Entries(const Napi::CallbackInfo &info);
+	Napi::Value EntriesFrom(const Napi::CallbackInfo &info);
+	Napi::Value DeleteBatch(const Napi::CallbackInfo &info);
 	Napi::Value UpdateBatch(const Napi::CallbackInfo &info);
 	Napi::Value ReadRange(const Napi::CallbackInfo &info);
 	Napi::Value SumRange(const Napi::CallbackInfo &info);

@@ -22,10 +22,9 @@ bool IsUnsupported(int error)
 	return error == -EOPNOTSUPP || error == -524 /* ENOTSUPP */;
 }
 
-int ReadOneByOne(const MapShape &map, MapEntries &entries)
+int ReadOneByOne(const MapShape &map, MapEntries &entries, const void *previous = nullptr)
 {
 	std::vector<uint8_t> key(map.key_size), value(map.value_bytes);
-	const void *previous = nullptr;
 	entries = {};
 	/* A deletion under way makes get_next_key start again: the bound ends such a walk. */
 	while (entries.count < map.max_entries) {
@@ -125,6 +124,52 @@ int ReadEntries(const MapShape &map, MapEntries &entries)
 	}
 	entries.keys.resize(static_cast<size_t>(entries.count) * map.key_size);
 	entries.values.resize(static_cast<size_t>(entries.count) * map.value_bytes);
+	return 0;
+}
+
+int ReadEntriesFrom(const MapShape &map, const std::vector<uint8_t> &after, uint32_t limit, MapEntries &entries,
+		    bool &end)
+{
+	std::vector<uint8_t> cursor(map.key_size);
+	entries.count = limit;
+	entries.keys.resize(static_cast<size_t>(limit) * map.key_size);
+	entries.values.resize(static_cast<size_t>(limit) * map.value_bytes);
+	int error = bpf_map_lookup_batch(map.fd, after.empty() ? nullptr : const_cast<uint8_t *>(after.data()),
+					 cursor.data(), entries.keys.data(), entries.values.data(), &entries.count,
+					 nullptr);
+	if (IsUnsupported(error)) {
+		MapShape bounded = map;
+		bounded.max_entries = limit;
+		error = ReadOneByOne(bounded, entries, after.empty() ? nullptr : after.data());
+		end = entries.count < limit;
+	} else {
+		end = error == -ENOENT || entries.count == 0;
+	}
+	if (error && error != -ENOENT)
+		return error;
+	entries.keys.resize(static_cast<size_t>(entries.count) * map.key_size);
+	entries.values.resize(static_cast<size_t>(entries.count) * map.value_bytes);
+	return 0;
+}
+
+int DeleteEntries(const MapShape &map, const uint8_t *keys, uint32_t count)
+{
+	while (count > 0) {
+		uint32_t done = count;
+		int error = bpf_map_delete_batch(map.fd, keys, &done, nullptr);
+		if (IsUnsupported(error)) {
+			error = bpf_map_delete_elem(map.fd, keys);
+			done = 0;
+		}
+		if (error && error != -ENOENT)
+			return error;
+		if (error == 0 && done == count)
+			return 0;
+		/* The one after those that were done is not there, or went alone. */
+		done++;
+		count -= done;
+		keys += static_cast<size_t>(done) * map.key_size;
+	}
 	return 0;
 }
 

@@ -51,6 +51,7 @@ class SweepWorker : public Napi::AsyncWorker
 		Napi::Object result = Napi::Object::New(env);
 		result.Set("byState", Counts(env, result_.by_state, kStates));
 		result.Set("byService", Counts(env, result_.by_service.data(), kIds));
+		result.Set("openByService", Counts(env, result_.open_by_service.data(), kIds));
 		result.Set("byBackend", Counts(env, result_.by_backend.data(), kIds));
 		result.Set("openByBackend", Counts(env, result_.open_by_backend.data(), kIds));
 		result.Set("sourcesByService", Counts(env, result_.sources_by_service.data(), kIds));

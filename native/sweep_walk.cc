@@ -72,8 +72,10 @@ void Count(uint64_t value, uint32_t state, SweepCount &result)
 	}
 	result.by_service[service]++;
 	result.by_backend[backend]++;
-	if (state != SESSION_CLOSING)
-		result.open_by_backend[backend]++;
+	if (state == SESSION_CLOSING)
+		return;
+	result.open_by_service[service]++;
+	result.open_by_backend[backend]++;
 }
 
 } // namespace

@@ -21,6 +21,7 @@ struct SweepOrder {
 struct SweepCount {
 	uint32_t by_state[kStates] = {};
 	std::vector<uint32_t> by_service = std::vector<uint32_t>(kIds);
+	std::vector<uint32_t> open_by_service = std::vector<uint32_t>(kIds);
 	std::vector<uint32_t> by_backend = std::vector<uint32_t>(kIds);
 	std::vector<uint32_t> open_by_backend = std::vector<uint32_t>(kIds); /* young and established */
 	std::vector<uint32_t> sources_by_service = std::vector<uint32_t>(kIds);

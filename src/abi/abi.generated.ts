@@ -49,7 +49,7 @@ export const serviceOffset = {
   quic: 13,
   maxSegment: 14,
   identity: 16,
-  accessList: 24,
+  access: 24,
   listenerLimit: 28,
   balancerLimit: 30,
 } as const;
@@ -61,7 +61,7 @@ export interface Service {
   readonly quic: number;
   readonly maxSegment: number;
   readonly identity: bigint;
-  readonly accessList: number;
+  readonly access: number;
   readonly listenerLimit: number;
   readonly balancerLimit: number;
 }
@@ -74,7 +74,7 @@ export function readService(view: DataView, at: number): Service {
     quic: view.getUint8(at + 13),
     maxSegment: view.getUint16(at + 14, true),
     identity: view.getBigUint64(at + 16, true),
-    accessList: view.getUint32(at + 24, true),
+    access: view.getUint32(at + 24, true),
     listenerLimit: view.getUint16(at + 28, true),
     balancerLimit: view.getUint16(at + 30, true),
   };
@@ -87,7 +87,7 @@ export function writeService(view: DataView, at: number, value: Service): void {
   view.setUint8(at + 13, value.quic);
   view.setUint16(at + 14, value.maxSegment, true);
   view.setBigUint64(at + 16, value.identity, true);
-  view.setUint32(at + 24, value.accessList, true);
+  view.setUint32(at + 24, value.access, true);
   view.setUint16(at + 28, value.listenerLimit, true);
   view.setUint16(at + 30, value.balancerLimit, true);
 }
@@ -353,6 +353,110 @@ export function writeEgress(view: DataView, at: number, value: Egress): void {
   new Uint8Array(view.buffer, view.byteOffset + at + 44, 16).set(value.name);
 }
 
+export const accessKeySize = 24;
+export const accessKeyOffset = {
+  bits: 0,
+  list: 4,
+  v6: 6,
+  client: 8,
+} as const;
+export interface AccessKey {
+  readonly bits: number;
+  readonly list: number;
+  readonly v6: number;
+  readonly client: Uint8Array;
+}
+export function readAccessKey(view: DataView, at: number): AccessKey {
+  return {
+    bits: view.getUint32(at + 0, true),
+    list: view.getUint16(at + 4, true),
+    v6: view.getUint16(at + 6, true),
+    client: new Uint8Array(view.buffer, view.byteOffset + at + 8, 16).slice(),
+  };
+}
+export function writeAccessKey(view: DataView, at: number, value: AccessKey): void {
+  view.setUint32(at + 0, value.bits, true);
+  view.setUint16(at + 4, value.list, true);
+  view.setUint16(at + 6, value.v6, true);
+  new Uint8Array(view.buffer, view.byteOffset + at + 8, 16).set(value.client);
+}
+
+export const limitSize = 128;
+export const limitOffset = {
+  identity: 0,
+  flags: 8,
+  sessions: 12,
+  interval: 16,
+  sourceInterval: 24,
+  burst: 32,
+  over: 40,
+  base: 48,
+  busyUntil: 64,
+  made: 72,
+  ended: 80,
+  pad2: 88,
+} as const;
+export interface Limit {
+  readonly identity: bigint;
+  readonly flags: number;
+  readonly sessions: number;
+  readonly interval: bigint;
+  readonly sourceInterval: bigint;
+  readonly burst: bigint;
+  readonly over: bigint;
+  readonly base: bigint;
+  readonly busyUntil: bigint;
+  readonly made: bigint;
+  readonly ended: bigint;
+  readonly pad2: readonly bigint[];
+}
+export function readLimit(view: DataView, at: number): Limit {
+  return {
+    identity: view.getBigUint64(at + 0, true),
+    flags: view.getUint32(at + 8, true),
+    sessions: view.getUint32(at + 12, true),
+    interval: view.getBigUint64(at + 16, true),
+    sourceInterval: view.getBigUint64(at + 24, true),
+    burst: view.getBigUint64(at + 32, true),
+    over: view.getBigUint64(at + 40, true),
+    base: view.getBigUint64(at + 48, true),
+    busyUntil: view.getBigUint64(at + 64, true),
+    made: view.getBigUint64(at + 72, true),
+    ended: view.getBigUint64(at + 80, true),
+    pad2: Array.from({ length: 5 }, (_, i) => view.getBigUint64(at + 88 + i * 8, true)),
+  };
+}
+export function writeLimit(view: DataView, at: number, value: Limit): void {
+  view.setBigUint64(at + 0, value.identity, true);
+  view.setUint32(at + 8, value.flags, true);
+  view.setUint32(at + 12, value.sessions, true);
+  view.setBigUint64(at + 16, value.interval, true);
+  view.setBigUint64(at + 24, value.sourceInterval, true);
+  view.setBigUint64(at + 32, value.burst, true);
+  view.setBigUint64(at + 40, value.over, true);
+  view.setBigUint64(at + 48, value.base, true);
+  view.setBigUint64(at + 64, value.busyUntil, true);
+  view.setBigUint64(at + 72, value.made, true);
+  view.setBigUint64(at + 80, value.ended, true);
+  value.pad2.forEach((item, i) => { view.setBigUint64(at + 88 + i * 8, item, true); });
+}
+
+export const refusalsSize = 48;
+export const refusalsOffset = {
+  counts: 0,
+} as const;
+export interface Refusals {
+  readonly counts: readonly bigint[];
+}
+export function readRefusals(view: DataView, at: number): Refusals {
+  return {
+    counts: Array.from({ length: 6 }, (_, i) => view.getBigUint64(at + 0 + i * 8, true)),
+  };
+}
+export function writeRefusals(view: DataView, at: number, value: Refusals): void {
+  value.counts.forEach((item, i) => { view.setBigUint64(at + 0 + i * 8, item, true); });
+}
+
 export const sessionSlotSize = 16;
 export const sessionSlotOffset = {
   tag: 0,
@@ -523,18 +627,20 @@ export function writeLbCounters(view: DataView, at: number, value: LbCounters): 
   value.table.forEach((item, i) => { view.setBigUint64(at + 512 + i * 8, item, true); });
 }
 
-export const lbConfigSize = 16;
+export const lbConfigSize = 20;
 export const lbConfigOffset = {
   buckets: 0,
   frags: 4,
   capture: 8,
   fragmentBuckets: 12,
+  sourceCells: 16,
 } as const;
 export interface LbConfig {
   readonly buckets: number;
   readonly frags: number;
   readonly capture: number;
   readonly fragmentBuckets: number;
+  readonly sourceCells: number;
 }
 export function readLbConfig(view: DataView, at: number): LbConfig {
   return {
@@ -542,6 +648,7 @@ export function readLbConfig(view: DataView, at: number): LbConfig {
     frags: view.getUint32(at + 4, true),
     capture: view.getUint32(at + 8, true),
     fragmentBuckets: view.getUint32(at + 12, true),
+    sourceCells: view.getUint32(at + 16, true),
   };
 }
 export function writeLbConfig(view: DataView, at: number, value: LbConfig): void {
@@ -549,6 +656,7 @@ export function writeLbConfig(view: DataView, at: number, value: LbConfig): void
   view.setUint32(at + 4, value.frags, true);
   view.setUint32(at + 8, value.capture, true);
   view.setUint32(at + 12, value.fragmentBuckets, true);
+  view.setUint32(at + 16, value.sourceCells, true);
 }
 
 export const clockReadingSize = 16;
@@ -641,7 +749,6 @@ export const earlyFragmentEventOffset = {
 export const ServiceFlags = {
   SERVICE_IN_USE: 1,
   SERVICE_STOPPED: 2,
-  SERVICE_ALLOW: 4,
 } as const;
 
 export const SessionState = {
@@ -659,6 +766,16 @@ export const Schedule = {
   SCHEDULE_TURN: 2,
   SCHEDULE_LEAST: 3,
   SCHEDULE_QUIC: 4,
+} as const;
+
+export const LimitFlags = {
+  LIMIT_IN_USE: 1,
+  LIMIT_SET: 2,
+} as const;
+
+export const LimitOver = {
+  LIMIT_OVER_BITS: 1,
+  LIMIT_OVER_PACKETS: 2,
 } as const;
 
 export const PoolFlags = {

@@ -81,8 +81,8 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
   await tracker.settled();
 
   const node = openNode(config, { objects, secret, ports: tracker.ports(), log });
-  const ids = adoptIds(config, node);
   const have = node.control.read();
+  const ids = adoptIds(config, node, have);
   const { meter, problems: meterProblems } = await openMeter(config, {
     counters: node.counters,
     services: have.services,
@@ -142,7 +142,7 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
     ids,
     store,
     tickMs: node.clock.tickMs,
-    accessListEntries: config.limits.accessListEntries,
+    accessListEntries: Math.min(config.limits.accessListEntries, node.control.limits.accessListEntries),
     log,
     now: Date.now,
     prepare: (desired) => preparation!.prepare(desired),

@@ -247,7 +247,7 @@ export class Controller implements ConfigPort {
       await this.#options.control.apply(ops, slicer());
     } catch (error) {
       this.observed.giveBack(dirty);
-      this.#believe(this.#options.control.read(), ops);
+      await this.#believeKernel(ops);
       throw new UnavailableError(`the kernel refused a step: ${(error as Error).message}`, { cause: error });
     } finally {
       this.#incoming = null;
@@ -267,6 +267,11 @@ export class Controller implements ConfigPort {
     for (const op of ops) {
       if (op.op === 'clear-service' && !kernel.services.has(op.id)) this.retiring.services.add(op.id);
     }
+  }
+
+  async #believeKernel(ops: readonly TableOp[]): Promise<void> {
+    const { control } = this.#options;
+    this.#believe(control.read({ access: await control.access.readInTurns() }), ops);
   }
 
   #noteRetiring(ops: readonly TableOp[]): void {
@@ -297,18 +302,19 @@ export class Controller implements ConfigPort {
   }
 
   /**
-   * Compares the kernel with what should be, and repairs. `suspect`: pools whose table was found to differ.
-   * Returns the steps taken.
+   * Compares the kernel with what should be, and repairs. `suspect`: pools whose table was found to differ, and whether
+   * an access list was. Returns the steps taken.
    */
-  async reconcile(suspect: ReadonlySet<number>): Promise<readonly TableOp[]> {
+  async reconcile(suspect: { pools: ReadonlySet<number>; access: boolean }): Promise<readonly TableOp[]> {
     const compiled = this.#compiled;
     if (!compiled) return [];
     // What a recompute could not apply waits there.
     if (this.observed.hasDirty) this.recompute();
     const { control } = this.#options;
-    const kernel = control.read();
+    const access = suspect.access ? await control.access.readInTurns() : this.#applied.access;
+    const kernel = control.read({ access });
     const pools = new Map(kernel.pools);
-    for (const id of suspect) {
+    for (const id of suspect.pools) {
       const row = pools.get(id);
       if (row) pools.set(id, { ...row, recipe: 0n });
     }
@@ -321,7 +327,7 @@ export class Controller implements ConfigPort {
     try {
       await control.apply(ops, slicer());
     } catch (error) {
-      this.#believe(control.read(), ops);
+      await this.#believeKernel(ops);
       throw error;
     }
     this.#applied = settle(have, compiled, ops, control);
@@ -332,10 +338,11 @@ export class Controller implements ConfigPort {
   /** Numbers that were given out for a state that did not come into force. */
   #releaseUnused(): void {
     const { ids } = this.#options;
-    const { services, pools, backends, egresses } = this.#applied;
+    const { services, pools, backends, egresses, limits } = this.#applied;
     ids.services.retain((_, id) => services.has(id) || this.retiring.services.has(id));
     ids.pools.retain((_, id) => pools.has(id));
     ids.egresses.retain((_, id) => egresses.has(id));
+    ids.limits.retain((_, id) => limits.has(id));
     ids.backends.retain((_, id) => backends.has(id) || this.retiring.backends.has(id));
   }
 

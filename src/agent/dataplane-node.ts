@@ -98,6 +98,8 @@ export function openNode(
       pools: config.limits.backendGroups,
       vips: config.limits.vips,
       fragments: config.limits.fragments,
+      accessListEntries: config.limits.accessListEntries,
+      sourceCells: config.limits.sourceCells,
     },
     frags,
   });

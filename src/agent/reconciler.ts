@@ -56,7 +56,7 @@ export class Reconciler {
     if (this.#closed) return { repairs: 0, ops: [] };
     const startedMs = performance.now();
     try {
-      const suspects = await this.#suspectPools(everything);
+      const suspects = { pools: await this.#suspectPools(everything), access: await this.#isAccessSuspect() };
       const result = await this.#options.controller.exclusively(() => this.#reconcile(suspects));
       this.#finish(result.repairs === 0 ? 'clean' : 'repaired', startedMs, result.repairs, '');
       return result;
@@ -68,12 +68,18 @@ export class Reconciler {
     }
   }
 
-  async #reconcile(suspects: readonly number[]): Promise<{ repairs: number; ops: readonly TableOp[] }> {
+  async #reconcile(suspects: {
+    pools: readonly number[];
+    access: boolean;
+  }): Promise<{ repairs: number; ops: readonly TableOp[] }> {
     const { node, tracker, controller, log } = this.#options;
     if (this.#closed) return { repairs: 0, ops: [] };
     const attached = node.attachPorts(siteOf(tracker));
     this.#problems = attached.problems;
-    const ops = await controller.reconcile(new Set(suspects.filter((pool) => this.#isSuspect(pool))));
+    const ops = await controller.reconcile({
+      pools: new Set(suspects.pools.filter((pool) => this.#isSuspect(pool))),
+      access: suspects.access,
+    });
     if (ops.length > 0) log.warn({ repairs: ops.length }, 'the kernel differed from what should be: repaired');
     if (attached.mended > 0) log.warn({ interfaces: attached.mended }, 'attached again');
     return { repairs: ops.length + attached.mended, ops };
@@ -94,6 +100,15 @@ export class Reconciler {
     }
     this.#nextPool = pools.length > 0 ? (this.#nextPool + count) % pools.length : 0;
     return suspects;
+  }
+
+  /** Likewise: a list that changes under the reader looks like one that differs. */
+  async #isAccessSuspect(): Promise<boolean> {
+    const { controller, node } = this.#options;
+    const held = await node.control.access.readInTurns();
+    const { access } = controller.applied;
+    const wanted = [...access].filter(([, entries]) => entries.count > 0);
+    return held.size !== wanted.length || wanted.some(([list, entries]) => !held.get(list)?.same(entries));
   }
 
   #isSuspect(pool: number): boolean {

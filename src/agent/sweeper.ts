@@ -1,5 +1,7 @@
+import type { Limit } from '../abi/abi.generated.js';
 import { Mutex } from '../base/mutex.js';
 import type { IdLedger } from '../compile/ids.js';
+import type { CompiledLimit } from '../compile/limits.js';
 import type { Tables } from '../compile/tables.js';
 import type { SweepResult } from '../dataplane/addon.js';
 import type { Counters } from '../dataplane/counters.js';
@@ -66,6 +68,7 @@ export class Sweeper {
     const retiredBefore = [...controller.retiring.backends];
     const clearedBefore = [...controller.retiring.services];
     const settleLoads = this.#options.control.loads.count(this.#byLoad());
+    const limited = this.#limitedRows();
     const result = await table.sweep({
       timeouts: this.#timeouts(),
       purgeBackends: purge.backends ?? null,
@@ -74,6 +77,7 @@ export class Sweeper {
     settleLoads(result.openByBackend);
     this.counts = { atMs: this.#options.now(), ...result };
     this.#options.onCounts(this.counts);
+    this.#correctLimits(limited, result);
     this.#clearUnfinished(result);
     // Not awaited: a long apply must not hold up the counts.
     controller.exclusively(() => this.#release(result, retiredBefore, clearedBefore)).catch(this.#options.onError);
@@ -84,6 +88,27 @@ export class Sweeper {
   #byLoad(): number[] {
     const pools = this.#options.controller.compiled?.pools ?? [];
     return pools.flatMap(({ row, backends }) => (row.order === 'members' ? backends.map(({ id }) => id) : []));
+  }
+
+  /** Limits of sessions at once, as they are before a sweep. */
+  #limitedRows(): { limit: CompiledLimit; before: Limit }[] {
+    const { controller, control } = this.#options;
+    const limits = [...(controller.compiled?.limits.values() ?? [])];
+    return limits.flatMap((limit) =>
+      limit.limits.sessions === 0 ? [] : [{ limit, before: control.limitRows.row(limit.id) }],
+    );
+  }
+
+  /** What was counted while the data path went on: never too little, and exact again with the next sweep. */
+  #correctLimits(limited: readonly { limit: CompiledLimit; before: Limit }[], result: SweepResult): void {
+    const { limitRows } = this.#options.control;
+    for (const { limit, before } of limited) {
+      const after = limitRows.row(limit.id);
+      // A change of the configuration during the sweep may have given the number to another.
+      if (after.identity !== before.identity) continue;
+      const live = limit.services.reduce((sum, id) => sum + result.openByService[id]!, 0);
+      limitRows.setLive(limit.id, live, { before, after });
+    }
   }
 
   /** Ticks by [service * 4 + (state & 3)]; 0 clears. Before the first configuration nothing is known: nothing expires. */
@@ -144,8 +169,9 @@ export class Sweeper {
       const free = new Set(freeServices);
       ids.services.retain((_, id) => !free.has(id));
     }
-    const { pools, egresses } = controller.applied;
+    const { pools, egresses, limits } = controller.applied;
     if (ids.pools.size > pools.size) ids.pools.retain((_, id) => pools.has(id));
     if (ids.egresses.size > egresses.size) ids.egresses.retain((_, id) => egresses.has(id));
+    if (ids.limits.size > limits.size) ids.limits.retain((_, id) => limits.has(id));
   }
 }

@@ -7,6 +7,7 @@ import {
 } from '../abi/abi.generated.js';
 import type { Ip } from '../base/ip.js';
 import type { Desired, Listener } from '../config/desired.js';
+import { compileAccess } from './access.js';
 import type {
   Compiled,
   CompiledBackend,
@@ -19,6 +20,7 @@ import type {
 import { egressRows } from './egress.js';
 import { rememberedIdentity } from './identity.js';
 import type { IdLedger } from './ids.js';
+import { compileLimits } from './limits.js';
 import { compilePool, type PoolSpec, specOf } from './pool.js';
 import { PooledRows } from './pooled.js';
 import { emptyTables, type PoolRow, protocolNumber, type Tables, type VipRow, vipKeyText } from './tables.js';
@@ -46,8 +48,8 @@ export function compile(
   ids: IdLedger,
   options: CompileOptions & { previous?: Previous; inForce?: Tables },
 ): Compiled {
-  const known = options.previous?.compiled.pools ?? [];
   const inForce = options.inForce ?? emptyTables;
+  const known = options.previous?.compiled.pools ?? [];
   const { specs, uses } = viewsOf(desired, inForce, known);
   const before = new Map(known.map((pool) => [pool.key, pool]));
   const pools = new Map<string, CompiledPool>();
@@ -71,22 +73,36 @@ export function compile(
   for (const { addresses } of desired.loadBalancers) {
     for (const address of addresses) addVip(vips, { address, port: 0, protocol: 0, service: 0 });
   }
+  const { access, words } = compileAccess([...services.values()], desired.accessLists, inForce);
+  const numbers = compileLimits([...services.values()], { ids: ids.limits, tickMs: options.tickMs });
+  const admissionOf = ({ id, listener, loadBalancer }: CompiledService): Admission => ({
+    access: words.get(id) ?? 0,
+    listenerLimit: numbers.ofListener.get(listener) ?? 0,
+    balancerLimit: numbers.ofBalancer.get(loadBalancer) ?? 0,
+  });
   const previous = options.previous?.compiled.backends;
   const backends = previous ? previous.next(pools.values()) : PooledRows.of(pools.values());
   return {
     tables: {
       vips,
-      services: new Map([...services].map(([id, service]) => [id, serviceRow(service, options.tickMs)])),
+      services: new Map(
+        [...services].map(([id, service]) => [id, serviceRow(service, options.tickMs, admissionOf(service))]),
+      ),
       pools: new Map([...pools.values()].map((pool): [number, PoolRow] => [pool.id, pool.row])),
       backends: backends.as(rowOf),
       egresses: egressRows(pools.values(), observed, { ids, inForce }),
+      access,
+      limits: new Map([...numbers.limits].map(([id, { row }]) => [id, row])),
     },
     pools: [...pools.values()],
     services,
     backends,
+    limits: numbers.limits,
     stoppedServices,
   };
 }
+
+type Admission = Pick<Service, 'access' | 'listenerLimit' | 'balancerLimit'>;
 
 /** Not a closure of compile(): its context would hold the result before, which holds the one before that, and so on. */
 function rowOf({ row }: CompiledBackend): BackendRow {
@@ -125,7 +141,11 @@ const scheduleOf = {
   QCH: Schedule.SCHEDULE_QUIC,
 } as const;
 
-function serviceRow({ listener, loadBalancer, pool, vip }: CompiledService, tickMs: number): Service {
+function serviceRow(
+  { listener, loadBalancer, pool, vip }: CompiledService,
+  tickMs: number,
+  admission: Admission,
+): Service {
   const ticks = (ms: number): number => Math.max(1, Math.min(0xffff, Math.round(ms / tickMs)));
   const timeoutTicks = [0, 0, 0, 0];
   timeoutTicks[SessionState.SESSION_SOURCE & 3] = listener.sourcePersistenceMs && ticks(listener.sourcePersistenceMs);
@@ -140,8 +160,6 @@ function serviceRow({ listener, loadBalancer, pool, vip }: CompiledService, tick
     quic: 0,
     maxSegment: loadBalancer.maxSegmentSize,
     identity: serviceIdentity(listener, vip),
-    accessList: 0,
-    listenerLimit: 0,
-    balancerLimit: 0,
+    ...admission,
   };
 }

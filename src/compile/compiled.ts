@@ -3,6 +3,7 @@ import type { Ip } from '../base/ip.js';
 import type { Backend, BackendGroup, Listener, LoadBalancer } from '../config/desired.js';
 import type { CheckTarget, HealthState } from '../health/types.js';
 import type { NextHop, WayOut } from '../netlink/types.js';
+import type { CompiledLimit } from './limits.js';
 import type { PooledRows } from './pooled.js';
 import type { Tables } from './tables.js';
 
@@ -37,6 +38,7 @@ export interface Compiled {
   readonly pools: readonly CompiledPool[];
   readonly services: ReadonlyMap<number, CompiledService>;
   readonly backends: PooledRows<CompiledBackend>;
+  readonly limits: ReadonlyMap<number, CompiledLimit>;
   /** Services whose sessions must go: stopped listeners. */
   readonly stoppedServices: ReadonlySet<number>;
 }

@@ -67,16 +67,22 @@ export interface IdLimits {
 
 /** Rows of the map, less the one that means "none": more VLANs and interfaces than a host has. */
 const MAX_EGRESSES = 1023;
+export function limitRows(services: number): number {
+  return Math.min(2 * services + 1, 65536);
+}
 
 export class IdLedger {
   readonly services: IdSpace;
   readonly pools: IdSpace;
   readonly backends: IdSpace;
   readonly egresses = new IdSpace('interfaces', MAX_EGRESSES + 1);
+  /** Of listeners and LoadBalancers: at most two for each service. */
+  readonly limits: IdSpace;
 
   constructor(limits: IdLimits) {
     this.services = new IdSpace('limits.services', Math.min(limits.services + 1, 65536));
     this.pools = new IdSpace('limits.backendGroups', Math.min(limits.pools + 1, 65536));
+    this.limits = new IdSpace('limits.services', limitRows(limits.services));
     this.backends = new IdSpace('limits.backends', Math.min(limits.backends + 1, 65536));
   }
 }

@@ -1,7 +1,8 @@
 import type { Backend, Egress, Service } from '../abi/abi.generated.js';
 import type { Ip } from '../base/ip.js';
+import type { AccessEntries } from './access-entries.js';
 import type { SlotOrder } from './slots.js';
-import type { PoolMember, VipRow } from './tables.js';
+import type { LimitRow, PoolMember, VipRow } from './tables.js';
 
 /** One step on the data plane. Effects are data: one interpreter (dataplane/apply.ts) performs them. */
 export type TableOp =
@@ -33,6 +34,12 @@ export type TableOp =
   /** Gives up the table before the last swap ahead of time: no other was free. */
   | { readonly op: 'end-handover'; readonly pool: number; readonly table: number }
   | { readonly op: 'clear-pool'; readonly pool: number }
+  /** Entries that the list has not; it may be in use. */
+  | { readonly op: 'add-access'; readonly list: number; readonly entries: AccessEntries }
+  | { readonly op: 'remove-access'; readonly list: number; readonly entries: AccessEntries }
+  /** What a limit of the same identity has counted stays. */
+  | { readonly op: 'write-limit'; readonly id: number; readonly row: LimitRow }
+  | { readonly op: 'clear-limit'; readonly id: number }
   | { readonly op: 'write-service'; readonly id: number; readonly row: Service }
   | { readonly op: 'clear-service'; readonly id: number }
   | { readonly op: 'write-filter'; readonly addresses: readonly Ip[] }
@@ -57,6 +64,14 @@ export function describeOp(op: TableOp): string {
       return `end the handover of pool ${op.pool}`;
     case 'clear-pool':
       return `clear pool ${op.pool}`;
+    case 'add-access':
+      return `add ${op.entries.count} entries to access list ${op.list}`;
+    case 'remove-access':
+      return `remove ${op.entries.count} entries from access list ${op.list}`;
+    case 'write-limit':
+      return `write limit ${op.id}`;
+    case 'clear-limit':
+      return `clear limit ${op.id}`;
     case 'write-service':
       return `write service ${op.id}`;
     case 'clear-service':

@@ -1,5 +1,6 @@
-import type { Backend, Egress, Pool, Service } from '../abi/abi.generated.js';
+import type { Backend, Egress, Limit, Pool, Service } from '../abi/abi.generated.js';
 import type { Ip } from '../base/ip.js';
+import type { AccessEntries } from './access-entries.js';
 import type { SlotOrder } from './slots.js';
 
 /** What the kernel's control maps hold, or should hold: rows by id. Rows are immutable; equal references are equal. */
@@ -9,6 +10,9 @@ export interface Tables {
   readonly pools: ReadonlyMap<number, PoolRow>;
   readonly backends: Rows<Backend>;
   readonly egresses: ReadonlyMap<number, Egress>;
+  /** By number; an empty list is not in the kernel. */
+  readonly access: ReadonlyMap<number, AccessEntries>;
+  readonly limits: ReadonlyMap<number, LimitRow>;
 }
 
 /** What is used of a ReadonlyMap by id. */
@@ -27,6 +31,9 @@ export interface VipRow {
   readonly protocol: number;
   readonly service: number;
 }
+
+/** What is set of a limit; the rest of its row is what it counts. */
+export type LimitRow = Pick<Limit, 'identity' | 'flags' | 'sessions' | 'interval' | 'sourceInterval' | 'burst'>;
 
 export interface PoolRow {
   readonly identity: bigint;
@@ -54,6 +61,8 @@ export const emptyTables: Tables = {
   pools: new Map(),
   backends: new Map(),
   egresses: new Map(),
+  access: new Map(),
+  limits: new Map(),
 };
 
 export const protocolNumber = { tcp: 6, udp: 17 } as const;

@@ -71,6 +71,8 @@ export interface Limits {
   readonly accessListEntries: number;
   /** Datagrams in fragments whose first one is remembered at once. */
   readonly fragments: number;
+  /** Of the memory of new sessions per client, 8 bytes each. */
+  readonly sourceCells: number;
 }
 
 const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const;
@@ -193,6 +195,7 @@ function readLimits(limits: Section): Limits {
     vips: limits.integer('vips', 4096, { min: 8, max: 65_535 }),
     accessListEntries: limits.integer('accessListEntries', 131_072, { min: 64, max: 1_048_576 }),
     fragments: limits.integer('fragments', 16_384, { min: 64, max: 4_194_304 }),
+    sourceCells: limits.integer('sourceCells', 262_144, { min: 1024, max: 134_217_728 }),
   };
   limits.refuseUnknown();
   return read;

@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import * as abi from '../abi/abi.generated.js';
 import { UnavailableError } from '../base/errors.js';
+import { limitRows } from '../compile/ids.js';
 import { type BpfMap, BpfObject, type BpfProgram, isBpffs, mountBpffs } from './addon.js';
 import { kernelName, LayoutError, layoutVersion, type MapName, mapNames, openPinnedMaps, type Pins } from './layout.js';
 
@@ -12,6 +13,8 @@ export interface Sizes {
   readonly vips: number;
   /** Datagrams in fragments that are under way at once. */
   readonly fragments: number;
+  readonly accessListEntries: number;
+  readonly sourceCells: number;
 }
 
 export interface OpenOptions {
@@ -61,6 +64,11 @@ export function mapSizes(sizes: Sizes): Record<MapName, number> {
     quic_servers: sizes.backends,
     aes: 1,
     egresses: MAX_EGRESSES,
+    // A list that is made anew stands beside the one before.
+    access: 2 * sizes.accessListEntries,
+    limits: limitRows(sizes.services),
+    refusals: limitRows(sizes.services),
+    sources: sizes.sourceCells,
     sessions: buckets,
     details: buckets * 4,
     fragments: Math.ceil(sizes.fragments / 4),
@@ -125,6 +133,7 @@ function load(
   const rodata = new Uint8Array(abi.lbConfigSize);
   abi.writeLbConfig(new DataView(rodata.buffer), 0, {
     buckets: sizes.sessions,
+    sourceCells: sizes.sources,
     frags: options.frags ? 1 : 0,
     capture: capture ? 1 : 0,
     fragmentBuckets: sizes.fragments,
@@ -189,6 +198,8 @@ function sizeDifferences(have: Record<MapName, number>, want: Record<MapName, nu
     ['backends', 'limits.backends'],
     ['pools', 'limits.backendGroups'],
     ['fragments', 'limits.fragments'],
+    ['access', 'limits.accessListEntries'],
+    ['sources', 'limits.sourceCells'],
   ];
   return settings
     .filter(([name]) => have[name] !== want[name])

@@ -5,7 +5,9 @@ import type { TableOp } from '../compile/ops.js';
 import { fillSlots } from '../compile/slots.js';
 import { type PoolRow, type Tables, type VipRow, vipKeyText } from '../compile/tables.js';
 import { buildVipFilter } from '../compile/vip-filter.js';
+import { AccessMap } from './access.js';
 import type { BpfMap } from './addon.js';
+import { LimitMap } from './limits.js';
 import { Loads } from './loads.js';
 import { FillAhead } from './maglev-fill.js';
 
@@ -21,6 +23,9 @@ export interface ControlMaps {
   readonly backends: BpfMap;
   readonly loads: BpfMap;
   readonly egresses: BpfMap;
+  readonly access: BpfMap;
+  readonly limits: BpfMap;
+  readonly refusals: BpfMap;
 }
 
 function keyOf(id: number): Uint8Array {
@@ -103,6 +108,8 @@ export class ControlTables {
   readonly #backends: RowMap<abi.Backend>;
   readonly loads: Loads;
   readonly #egresses: RowMap<abi.Egress>;
+  readonly access: AccessMap;
+  readonly limitRows: LimitMap;
 
   constructor(
     private readonly maps: ControlMaps,
@@ -114,6 +121,8 @@ export class ControlTables {
     this.#backends = new RowMap(maps.backends, abi.backendSize, abi.readBackend, abi.writeBackend, inUse);
     this.loads = new Loads(maps.loads);
     this.#egresses = new RowMap(maps.egresses, abi.egressSize, abi.readEgress, abi.writeEgress, inUse);
+    this.access = new AccessMap(maps.access);
+    this.limitRows = new LimitMap(maps);
   }
 
   /** The data path's time, 32 bits. */
@@ -127,12 +136,13 @@ export class ControlTables {
   }
 
   /** Highest numbers that the maps have room for: those of the agent that made them. */
-  get limits(): { services: number; backends: number; pools: number } {
-    const { services, backends, pools } = this.maps;
+  get limits(): { services: number; backends: number; pools: number; accessListEntries: number } {
+    const { services, backends, pools, access } = this.maps;
     return {
       services: services.info.maxEntries - 1,
       backends: backends.info.maxEntries - 1,
       pools: pools.info.maxEntries - 1,
+      accessListEntries: access.info.maxEntries >> 1,
     };
   }
 
@@ -140,7 +150,8 @@ export class ControlTables {
     return this.maps.maglev.info.maxEntries;
   }
 
-  read(): Tables {
+  /** `known`: what the access lists hold, for reading them takes long. */
+  read(known?: Pick<Tables, 'access'>): Tables {
     const pools = new Map<number, PoolRow>();
     for (const [id, placed] of this.#pools.read()) {
       pools.set(id, { identity: placed.identity, recipe: placed.recipe, order: 'maglev', members: [], placed });
@@ -151,6 +162,8 @@ export class ControlTables {
       pools,
       backends: this.#backends.read(),
       egresses: this.#egresses.read(),
+      access: known?.access ?? this.access.read(),
+      limits: this.limitRows.read(),
     };
   }
 
@@ -226,6 +239,18 @@ export class ControlTables {
       }
       case 'clear-pool':
         this.#pools.clear(op.pool);
+        break;
+      case 'add-access':
+        this.access.add(op.list, op.entries);
+        break;
+      case 'remove-access':
+        this.access.remove(op.list, op.entries);
+        break;
+      case 'write-limit':
+        this.limitRows.write(op.id, op.row);
+        break;
+      case 'clear-limit':
+        this.limitRows.clear(op.id);
         break;
       case 'clear-service':
         this.#services.clear(op.id);

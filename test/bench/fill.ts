@@ -18,7 +18,15 @@ const OWN_MAC = '02:00:00:00:00:01';
 const BACKENDS = 100;
 /** Of the way to the backends: frames of 1,500 bytes fit whatever wraps them. */
 const MTU = 1_600;
-const LIMITS = { services: 16, backends: 256, pools: 16, vips: 16, fragments: 16_384 } as const;
+const LIMITS = {
+  services: 16,
+  backends: 256,
+  pools: 16,
+  vips: 16,
+  accessListEntries: 131_072,
+  sourceCells: 262_144,
+  fragments: 16_384,
+} as const;
 
 export type LbMaps = Readonly<Record<MapName, BpfMap>>;
 
@@ -47,6 +55,7 @@ export async function loadLb(options: LbOptions): Promise<Lb> {
     frags: 0,
     capture: 0,
     fragmentBuckets: sizes.fragments,
+    sourceCells: sizes.sources,
   });
   const object = BpfObject.load(options.objectFile, {
     rodata: { config },

@@ -46,6 +46,7 @@ export function modelSweep(slots: readonly Slot[], order: Order) {
     after: [] as Slot[],
     byState: Array<number>(16).fill(0),
     byService: new Map<number, number>(),
+    openByService: new Map<number, number>(),
     byBackend: new Map<number, number>(),
     openByBackend: new Map<number, number>(),
     sourcesByService: new Map<number, number>(),
@@ -67,6 +68,7 @@ export function modelSweep(slots: readonly Slot[], order: Order) {
       add(flow ? result.byService : result.sourcesByService, value.service);
       add(flow ? result.byBackend : result.sourcesByBackend, value.backend);
       if (value.state < 3) add(result.openByBackend, value.backend);
+      if (value.state < 3) add(result.openByService, value.service);
     } else {
       result.after.push({ tag: 0n, value: 0n });
       result[decided]++;

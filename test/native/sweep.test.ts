@@ -161,7 +161,14 @@ test('random tables: the same as a plain model', async (t) => {
       t.deepEqual([...result.byState], model.byState);
       t.deepEqual([...result.unfinished], model.unfinished);
       t.deepEqual([result.expired, result.purged], [model.expired, model.purged]);
-      const counts = ['byService', 'byBackend', 'openByBackend', 'sourcesByService', 'sourcesByBackend'] as const;
+      const counts = [
+        'byService',
+        'byBackend',
+        'openByService',
+        'openByBackend',
+        'sourcesByService',
+        'sourcesByBackend',
+      ] as const;
       for (const name of counts) {
         t.deepEqual(new Map([...result[name].entries()].filter(([, count]) => count > 0)), sorted(model[name]), name);
       }

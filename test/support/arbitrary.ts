@@ -1,7 +1,16 @@
 /** Desired states and observations for fast-check: few names, so that successive states have much in common. */
 import * as fc from 'fast-check';
 import type { Ip } from '../../src/base/ip.js';
-import type { BackendGroup, Desired, HealthCheck, Listener } from '../../src/config/desired.js';
+import {
+  type AccessList,
+  type BackendGroup,
+  type Desired,
+  type HealthCheck,
+  type Limits,
+  type Listener,
+  noLimits,
+  type Prefix,
+} from '../../src/config/desired.js';
 import type { HealthState } from '../../src/health/types.js';
 import { backend, desiredOf, group, listener, loadBalancer, tcpCheck, waysOut } from './desired.js';
 
@@ -34,7 +43,33 @@ const checks: readonly (HealthCheck | null)[] = [
   { ...tcpCheck, intervalMs: 100 },
 ];
 
+export const listNames = ['north', 'south'] as const;
+
+const prefixes: readonly Prefix[] = [
+  { address: '0.0.0.0', bits: 0 },
+  { address: '198.51.100.0', bits: 24 },
+  { address: '198.51.100.0', bits: 25 },
+  { address: '198.51.100.64', bits: 26 },
+  { address: '198.51.100.7', bits: 32 },
+  { address: '::', bits: 0 },
+  { address: '2001:db8::', bits: 32 },
+  { address: '2001:db8::7', bits: 128 },
+];
+
+const listOf = (name: string): fc.Arbitrary<AccessList> =>
+  fc.subarray([...prefixes]).map((entries) => ({ name, entries, description: '' }));
+
+const limits: readonly Limits[] = [
+  noLimits,
+  { ...noLimits, sessions: 10 },
+  { ...noLimits, newSessionsPerSecond: 5, newSessionsPerSecondPerSource: 1 },
+];
+
 const listenerFields = fc.record({
+  accessControl: fc.option(
+    fc.record({ mode: fc.constantFrom<'ALLOW' | 'DENY'>('ALLOW', 'DENY'), accessList: fc.constantFrom(...listNames) }),
+  ),
+  limits: fc.constantFrom(...limits),
   protocol: fc.constantFrom<Listener['protocol']>('tcp', 'udp'),
   port: fc.constantFrom(53, 80, 443),
   backendGroup: fc.constantFrom<string>(...groupNames),
@@ -56,6 +91,8 @@ const choice = fc.record({
   groups: fc.tuple(...groupNames.map(() => fc.option(fc.nat({ max: 2 }), { freq: 6 }))),
   ownerOfVip: fc.tuple(...vips.map(() => fc.option(fc.nat({ max: 1 }), { freq: 4 }))),
   listeners: fc.tuple(listenersOf, listenersOf),
+  limits: fc.tuple(fc.constantFrom(...limits), fc.constantFrom(...limits)),
+  lists: fc.tuple(...listNames.map(() => fc.nat({ max: 2 }))),
 });
 
 export type HealthStep = readonly (readonly [string, HealthState])[];
@@ -102,12 +139,15 @@ export const history: fc.Arbitrary<readonly Step[]> = fc
     variants: fc.tuple(
       ...groupNames.map((_, index) => fc.array(groupOf(index), { minLength: 3, maxLength: 3 })),
     ) as fc.Arbitrary<BackendGroup[][]>,
+    lists: fc.tuple(...listNames.map((name) => fc.array(listOf(name), { minLength: 3, maxLength: 3 }))) as fc.Arbitrary<
+      AccessList[][]
+    >,
     steps: fc.array(fc.tuple(fc.option(choice, { freq: 3 }), world), { minLength: 2, maxLength: 8 }),
   })
-  .map(({ variants, steps }) => {
+  .map(({ variants, lists, steps }) => {
     let desired = desiredOf([], []);
     return steps.map(([chosen, observed]) => {
-      if (chosen) desired = desiredFrom(variants, chosen);
+      if (chosen) desired = desiredFrom({ groups: variants, lists }, chosen);
       return { desired, ...observed };
     });
   });
@@ -115,17 +155,18 @@ export const history: fc.Arbitrary<readonly Step[]> = fc
 type Choice = typeof choice extends fc.Arbitrary<infer Value> ? Value : never;
 
 function desiredFrom(
-  variants: readonly (readonly BackendGroup[])[],
-  { groups, ownerOfVip, listeners }: Choice,
+  variants: { groups: readonly (readonly BackendGroup[])[]; lists: readonly (readonly AccessList[])[] },
+  { groups, ownerOfVip, listeners, limits: ofBalancers, lists }: Choice,
 ): Desired {
-  const inForce = groups.flatMap((variant, index) => (variant === null ? [] : [variants[index]![variant]!]));
+  const inForce = groups.flatMap((variant, index) => (variant === null ? [] : [variants.groups[index]![variant]!]));
   const known = new Set(inForce.map(({ name }) => name));
   const balancers = listeners.map((wanted, owner) =>
     loadBalancer(
       `lb${owner}`,
       vips.filter((_, i) => ownerOfVip[i] === owner),
       wanted.filter(({ backendGroup }) => known.has(backendGroup)),
+      { limits: ofBalancers[owner]! },
     ),
   );
-  return desiredOf(balancers, inForce);
+  return desiredOf(balancers, inForce, { accessLists: lists.map((variant, i) => variants.lists[i]![variant]!) });
 }

@@ -98,6 +98,46 @@ export class Comparison {
     return null;
   }
 
+  /** What limits have counted. */
+  limits(): Differing | null {
+    const view = new DataView(this.lb.maps.limits.mmap());
+    for (const [id, count] of this.model.admission.counts) {
+      const { busyUntil, made, ended } = abi.readLimit(view, id * abi.limitSize);
+      const kernel = [BigInt.asIntN(64, busyUntil), made, ended];
+      const model = [count.busyUntil, count.made, count.ended];
+      if (kernel.join() !== model.join()) return { what: `limit ${id}`, kernel, model };
+    }
+    return null;
+  }
+
+  refusals(): Differing | null {
+    const kernelOf = this.lb.control.limitRows.refusals(this.lb.maps.limits.info.maxEntries - 1);
+    for (const [id, { refused }] of this.model.admission.counts) {
+      const kernel = kernelOf(id).map(Number);
+      if (kernel.join() !== refused.join()) return { what: `refusals of limit ${id}`, kernel, model: refused };
+    }
+    return null;
+  }
+
+  /** Cells of clients, and receipts. */
+  cells(): Differing | null {
+    const { sources, receipts } = this.model.admission;
+    const cells = new BigUint64Array(this.lb.maps.sources.mmap());
+    for (const [cell, level] of sources) {
+      const kernel = BigInt.asIntN(64, cells[cell]!);
+      if (kernel !== level) return { what: `source cell ${cell}`, kernel, model: level };
+    }
+    const held = new BigUint64Array(this.lb.receipts);
+    let found = 0;
+    for (const word of held) if (word !== 0n) found++;
+    if (found !== receipts.size) return { what: 'receipts', kernel: found, model: receipts.size };
+    for (const [cell, { tag, tick }] of receipts) {
+      const model = (tag << 16n) | BigInt(tick);
+      if (held[cell] !== model) return { what: `receipt ${cell}`, kernel: held[cell], model };
+    }
+    return null;
+  }
+
   /** Each reason and each table event, so far. */
   counts(): Differing | null {
     const words = this.lb.maps.counters.sumRange(0, 1);

@@ -43,6 +43,9 @@ export interface DataPathOptions {
   readonly fragments?: number;
   /** In each tick. */
   readonly allowances?: { readonly echoes?: number; readonly errors?: number; readonly fragments?: number };
+  /** Of all access lists together. */
+  readonly accessEntries?: number;
+  readonly sourceCells?: number;
   readonly frags?: boolean;
   /** The copy of the program that captures. */
   readonly capture?: boolean;
@@ -67,6 +70,8 @@ export class DataPath {
   readonly ids: IdLedger;
   readonly key: FlowKey;
   compiled: Compiled | null = null;
+  /** Not pinned: of handshakes under way. */
+  readonly receipts: ArrayBuffer;
   readonly #object: BpfObject;
   readonly #allowances: BpfMap;
 
@@ -78,6 +83,7 @@ export class DataPath {
       frags: options.frags ? 1 : 0,
       capture: options.capture ? 1 : 0,
       fragmentBuckets: sizes.fragments,
+      sourceCells: sizes.sources,
     };
     abi.writeLbConfig(new DataView(rodata.buffer), 0, config);
     this.#object = BpfObject.load(lbObjectFile, {
@@ -91,6 +97,9 @@ export class DataPath {
     this.program = this.#object.program('lb');
     const map = (name: MapName): [MapName, BpfMap] => [name, this.#object.map(kernelName(name))];
     this.maps = Object.fromEntries(mapNames.map(map)) as Record<MapName, BpfMap>;
+    const receipts = this.#object.map('receipts_v2');
+    this.receipts = receipts.mmap();
+    receipts.close();
     this.clock = options.clock === 'real' ? openTickClock(clockObjectFile) : frozenClock;
     this.key = options.key ?? deriveKey(Buffer.from('a key for tests'));
     this.settings = new SettingsMap(this.maps.settings);
@@ -174,6 +183,23 @@ export class DataPath {
       const until = at + abi.poolOffset.handoverUntil;
       view.setUint32(until, view.getUint32(until, true) - ticks, true);
     });
+    this.#passLimits(ticks);
+  }
+
+  #passLimits(ticks: number): void {
+    const time = BigInt(ticks) << 30n;
+    age(new DataView(this.maps.limits.mmap()), abi.limitSize, (view, at) => {
+      if (view.getBigUint64(at, true) === 0n) return;
+      const [busy, over] = [at + abi.limitOffset.busyUntil, at + abi.limitOffset.over];
+      view.setBigUint64(busy, view.getBigUint64(busy, true) - time, true);
+      view.setUint32(over, view.getUint32(over, true) - ticks, true);
+    });
+    const sources = new BigUint64Array(this.maps.sources.mmap());
+    for (let i = 0; i < sources.length; i++) sources[i]! -= time;
+    const receipts = new Uint16Array(this.receipts);
+    for (let at = 0; at < receipts.length; at += 4) {
+      if (receipts[at + 1] !== 0 || receipts[at + 2] !== 0 || receipts[at + 3] !== 0) receipts[at]! -= ticks;
+    }
   }
 
   passMs(ms: number): void {
@@ -209,6 +235,10 @@ function sizesOf(options: DataPathOptions): Record<MapName, number> {
     quic_servers: backends,
     aes: 1,
     egresses: 1024,
+    access: options.accessEntries ?? 4096,
+    limits: services * 2 - 1,
+    refusals: services * 2 - 1,
+    sources: options.sourceCells ?? 1024,
     sessions: buckets,
     details: buckets * 4,
     fragments: options.fragments ?? 1024,

@@ -2,11 +2,13 @@
  * A kernel that performs the steps of a plan on plain objects, and says after each of them what would go wrong with a
  * packet that came now.
  */
+import { BlockList } from 'node:net';
 import { type Backend, BackendFlags, type Egress, PoolFlags, type Service } from '../../src/abi/abi.generated.js';
 import { bytesToIp, type Ip } from '../../src/base/ip.js';
+import { AccessEntries } from '../../src/compile/access-entries.js';
 import type { TableOp } from '../../src/compile/ops.js';
 import { slotCount } from '../../src/compile/slots.js';
-import type { PoolRow, Tables, VipRow } from '../../src/compile/tables.js';
+import type { LimitRow, PoolRow, Tables, VipRow } from '../../src/compile/tables.js';
 import { vipKeyText } from '../../src/compile/tables.js';
 
 const HANDOVER_TICKS = 40;
@@ -17,6 +19,8 @@ export class Machine {
   readonly pools = new Map<number, PoolRow>();
   readonly backends = new Map<number, Backend>();
   readonly egresses = new Map<number, Egress>();
+  readonly access = new Map<number, AccessEntries>();
+  readonly limits = new Map<number, LimitRow>();
   /** Who is in each Maglev table. */
   readonly contents = new Map<number, Pick<PoolRow, 'order' | 'members'>>();
   filter: ReadonlySet<Ip> = new Set();
@@ -38,6 +42,8 @@ export class Machine {
       pools: new Map(pools),
       backends: new Map(this.backends),
       egresses: new Map(this.egresses),
+      access: new Map(this.access),
+      limits: new Map(this.limits),
     };
   }
 
@@ -64,6 +70,18 @@ export class Machine {
         break;
       case 'clear-pool':
         this.pools.delete(op.pool);
+        break;
+      case 'add-access':
+        this.#addAccess(op.list, op.entries);
+        break;
+      case 'remove-access':
+        this.#removeAccess(op.list, op.entries);
+        break;
+      case 'write-limit':
+        this.limits.set(op.id, op.row);
+        break;
+      case 'clear-limit':
+        this.limits.delete(op.id);
         break;
       case 'write-service':
         this.services.set(op.id, op.row);
@@ -110,9 +128,32 @@ export class Machine {
     if (row?.placed) this.pools.set(pool, { ...row, placed: { ...row.placed, previousTable: row.placed.table } });
   }
 
+  #addAccess(list: number, entries: AccessEntries): void {
+    const held = this.access.get(list) ?? AccessEntries.empty;
+    const keys = Buffer.concat([held.keys(list), entries.minus(held).keys(list)]);
+    this.access.set(list, AccessEntries.byList(keys).get(list)!);
+  }
+
+  #removeAccess(list: number, entries: AccessEntries): void {
+    const rest = (this.access.get(list) ?? AccessEntries.empty).minus(entries);
+    if (rest.count === 0) this.access.delete(list);
+    else this.access.set(list, rest);
+  }
+
   /** Frees the numbers of removed backends, as when no session names them any more. */
   freeRetired(): void {
     for (const [id, { flags }] of this.backends) if (flags & BackendFlags.BACKEND_RETIRED) this.backends.delete(id);
+  }
+
+  /** May this client begin a flow with the service that this row leads to? null: there is none. */
+  lets(key: string, client: Ip): boolean | null {
+    const row = this.vips.get(key);
+    const service = row && this.services.get(row.service);
+    if (!service) return null;
+    const { access } = service;
+    if (access === 0) return true;
+    const entries = this.access.get(access & 0xffff)?.toJSON() ?? [];
+    return covers(entries, client) === access >= 0x8000_0000;
   }
 
   /** What is wrong for a packet that comes now. `allowed`: where packets to a VIP's port may go, by vipKeyText. */
@@ -142,4 +183,15 @@ export class Machine {
       return allowed.get(key)?.has(address) ? [] : wrong(`goes to ${address}, which is none of its backends`);
     });
   }
+}
+
+/** `entries`: as AccessEntries.toJSON has them. */
+export function covers(entries: readonly string[], client: Ip): boolean {
+  const blocks = new BlockList();
+  const family = client.includes(':') ? 'ipv6' : 'ipv4';
+  for (const entry of entries) {
+    const [address = '', bits] = entry.split('/');
+    if (address.includes(':') === (family === 'ipv6')) blocks.addSubnet(address, Number(bits), family);
+  }
+  return blocks.check(client, family);
 }

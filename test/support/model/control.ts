@@ -3,6 +3,7 @@ import * as abi from '../../../src/abi/abi.generated.js';
 import type { FlowKey } from '../../../src/compile/fingerprint.js';
 import type { BpfMap } from '../../../src/dataplane/addon.js';
 import type { DataPath } from '../data_path.js';
+import { bitsOf } from './admission.js';
 
 export interface Control {
   /** Own MAC addresses, hex. */
@@ -21,6 +22,17 @@ export interface Control {
   readonly egresses: readonly abi.Egress[];
   /** In each tick. */
   readonly allowances: { readonly echoes: number; readonly errors: number; readonly fragments: number };
+  /** By number; settings, and what the agent measured. */
+  readonly limits: readonly abi.Limit[];
+  /** By number of the list. */
+  readonly access: ReadonlyMap<number, readonly ListedPrefix[]>;
+  readonly sourceCells: number;
+}
+
+export interface ListedPrefix {
+  readonly v6: boolean;
+  /** As "0" and "1". */
+  readonly prefix: string;
 }
 
 /** `address`: 16 bytes. */
@@ -49,6 +61,9 @@ export function readControl(lb: DataPath): Control {
       errors: settings.errorsPerTick,
       fragments: settings.fragmentsPerTick,
     },
+    limits: rows(maps.limits, abi.limitSize, abi.readLimit),
+    access: readAccess(maps.access),
+    sourceCells: maps.sources.info.maxEntries,
   };
 }
 
@@ -63,6 +78,19 @@ function rows<Row>(map: BpfMap, size: number, read: (view: DataView, at: number)
   const bytes = map.readRange(0, count);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   return Array.from({ length: count }, (_, id) => read(view, id * size));
+}
+
+function readAccess(map: BpfMap): Map<number, ListedPrefix[]> {
+  const { count, keys } = map.entries();
+  const view = new DataView(keys.buffer, keys.byteOffset, keys.byteLength);
+  const lists = new Map<number, ListedPrefix[]>();
+  for (let i = 0; i < count; i++) {
+    const { bits, list, v6, client } = abi.readAccessKey(view, i * abi.accessKeySize);
+    const own = v6 ? { address: client, length: bits - 32 } : { address: client.subarray(12), length: bits - 128 };
+    const prefix = bitsOf(own.address).slice(0, own.length);
+    lists.set(list, [...(lists.get(list) ?? []), { v6: v6 === 1, prefix }]);
+  }
+  return lists;
 }
 
 function readVips(map: BpfMap): Map<string, number> {

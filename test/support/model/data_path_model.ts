@@ -3,6 +3,7 @@
  * of the control maps it is told (`control`); sessions and counters are its own.
  */
 import { Reason, Schedule, ServiceFlags, SessionState, TableEvent } from '../../../src/abi/abi.generated.js';
+import { AdmissionModel } from './admission.js';
 import { type Control, vipText } from './control.js';
 import { datagramFingerprint, type FlowParts, flowFingerprint } from './fingerprint.js';
 import { forwardFrame } from './forward.js';
@@ -56,6 +57,10 @@ export class DataPathModel {
   readonly early: Buffer[] = [];
   /** In this tick. */
   #spent = { echoes: 0, errors: 0, fragments: 0 };
+  readonly admission = new AdmissionModel(
+    () => this.control,
+    () => this.now,
+  );
 
   constructor(
     bucketCount: number,
@@ -64,6 +69,7 @@ export class DataPathModel {
     fragmentBuckets = 1024,
   ) {
     this.fragments = new FragmentModel(fragmentBuckets);
+    this.admission.adopt();
     this.sessions = new SessionModel(
       bucketCount,
       (service, state) => this.control.services[service]?.timeoutTicks[state] ?? 0,
@@ -156,6 +162,7 @@ export class DataPathModel {
   pass(ticks: number): void {
     this.sessions.pass(ticks);
     this.fragments.pass(ticks);
+    this.admission.pass(ticks);
     this.#spent = { echoes: 0, errors: 0, fragments: 0 };
   }
 
@@ -192,15 +199,20 @@ export class DataPathModel {
   /** Session first, VIP second. */
   #route(packet: Parsed, tag: bigint): Choice | number {
     const session = this.sessions.find(tag);
-    if (session && this.#holds(session, packet) && this.schedulers.isUp(session.backend)) {
-      const { backend, service } = session;
+    const known = session !== null && this.#holds(session, packet);
+    if (known && this.schedulers.isUp(session.backend)) {
+      const { backend, service, state } = session;
       this.#touch(session, packet);
+      const closed = state !== session.state && session.state === SessionState.SESSION_CLOSING;
+      if (closed) this.admission.sessions(this.control.services[service]!, { made: 0, ended: 1 });
       return { backend, service, fresh: false, tracked: true };
     }
     const service = this.#serviceOf(packet, packet);
     if (service === 'no VIP') return Reason.PASS_NOT_VIP;
     if (service === 'no listener') return Reason.DROP_NO_LISTENER;
     if (this.control.services[service]!.flags & ServiceFlags.SERVICE_STOPPED) return Reason.DROP_STOPPED;
+    const refusal = known ? null : this.admission.admit(packet, tag, this.control.services[service]!);
+    if (refusal !== null) return refusal;
     return this.#choose(packet, service, tag, session);
   }
 
@@ -213,6 +225,7 @@ export class DataPathModel {
     if (typeof selected === 'number') return selected;
     const recordSyn = selected.recordSyn || persistent;
     const tracked = this.#remember(packet, service, tag, { ...selected, recordSyn }, session);
+    if (!session) this.admission.settled(packet, tag, { service: this.control.services[service]!, recorded: tracked });
     let choice: { backend: number } | number = selected;
     if (tracked) schedulers.countLoad(service, selected.backend, 1);
     else if (remembered === null && schedulers.isUnhashed(service)) {
@@ -269,6 +282,9 @@ export class DataPathModel {
   ): boolean {
     if (session) {
       const state = packet.flags.ends ? SessionState.SESSION_CLOSING : SessionState.SESSION_YOUNG;
+      const [was, is] = [session.state, state].map((one) => Number(one !== SessionState.SESSION_CLOSING));
+      const counts = { made: Number(is! > was!), ended: Number(was! > is!) };
+      this.admission.sessions(this.control.services[service]!, counts);
       Object.assign(session, { backend, service, seen: this.now, state });
       this.sessions.events[TableEvent.TABLE_RESELECTED]!++;
       return true;

@@ -49,6 +49,19 @@ export function flowFingerprint(addresses: Addresses, flow: FlowParts, key: Flow
   return fingerprint(ports, flow.protocol, addresses, key);
 }
 
+/** Two cells of one client (IPv6: of one /64) and one limit. */
+export function sourceCellsOf(
+  flow: Parsed,
+  { limit, cells, key }: { limit: number; cells: number; key: FlowKey },
+): readonly [number, number] {
+  const client = littleEndianWords(flow.source).slice(0, 2);
+  const words = flow.v6 ? [BigInt(limit), 1n, ...client] : [BigInt(limit), 0n, ...client, 0n];
+  const hash = mix(nh(words, key, 0), key.finish);
+  const first = Number(((hash & 0xffff_ffffn) * BigInt(cells)) >> 32n);
+  const second = Number(((hash >> 32n) * BigInt(cells)) >> 32n);
+  return [first, first === second ? (first + 1) % cells : second];
+}
+
 /** Of all fragments of one datagram: IPv6 tells them by addresses and identification alone. */
 export function datagramFingerprint(packet: Parsed, key: FlowKey): bigint {
   return fingerprint(packet.fragmentId, packet.v6 ? 44 : packet.protocol, packet, key);

@@ -12,7 +12,7 @@ import { compile, protocolNumber } from '../../../src/compile/compile.js';
 import type { Compiled } from '../../../src/compile/compiled.js';
 import { egressDevice, egressIdentity } from '../../../src/compile/egress.js';
 import { IdLedger } from '../../../src/compile/ids.js';
-import type { TableOp } from '../../../src/compile/ops.js';
+import { describeOp, type TableOp } from '../../../src/compile/ops.js';
 import { plan } from '../../../src/compile/plan.js';
 import type { SlotOrder } from '../../../src/compile/slots.js';
 import type { PoolMember, Tables } from '../../../src/compile/tables.js';
@@ -23,7 +23,7 @@ import type { NextHop } from '../../../src/netlink/types.js';
 import { history, type Step } from '../../support/arbitrary.js';
 import { desiredOf, resolved, waysOut } from '../../support/desired.js';
 import { holds } from '../../support/holds.js';
-import { Machine } from '../../support/machine.js';
+import { covers, Machine } from '../../support/machine.js';
 
 const tickMs = 256;
 /** SPILLWAY_RUNS asks for more histories than a test run has time for. */
@@ -107,6 +107,7 @@ class Life {
     this.ids.pools.retain((_, id) => this.machine.pools.has(id));
     this.ids.backends.retain((_, id) => this.machine.backends.has(id));
     this.ids.egresses.retain((_, id) => this.machine.egresses.has(id));
+    this.ids.limits.retain((_, id) => this.machine.limits.has(id));
   }
 
   settle(desired: Desired, compiled: Compiled): void {
@@ -140,9 +141,11 @@ const named =
   ({ backend, seed, weight }: PoolMember): PoolMember => ({ backend, seed, weight: order === 'members' ? 0 : weight });
 
 /** Tables without what a plan alone decides. */
-const plain = ({ vips, services, pools, backends, egresses }: Tables): unknown => ({
+const plain = ({ vips, services, pools, backends, egresses, access, limits }: Tables): unknown => ({
   vips: byKey(vips),
   services: byKey(services),
+  access: byKey([...access].flatMap(([list, entries]) => (entries.count ? [[list, entries.toJSON()] as const] : []))),
+  limits: byKey(limits),
   pools: byKey([...pools].map(([id, { identity, recipe }]) => [id, { identity, recipe }] as const)),
   egresses: byKey(egresses),
   backends: byKey([...backends].filter(([, { flags }]) => !(flags & BackendFlags.BACKEND_RETIRED))),
@@ -201,9 +204,64 @@ test('after every prefix of a plan each packet to a VIP finds a backend of its o
   });
 });
 
+const clients: readonly Ip[] = [
+  '198.51.100.7',
+  '198.51.100.70',
+  '198.51.100.200',
+  '192.0.2.77',
+  '2001:db8::7',
+  '2001:db9::',
+];
+
+/** What each state says of each client, where it has a listener. */
+function lets(desired: Desired): Map<string, boolean[]> {
+  const found = new Map<string, boolean[]>();
+  for (const { addresses, listeners } of desired.loadBalancers) {
+    for (const { protocol, port, accessControl } of listeners) {
+      const list = desired.accessLists.find(({ name }) => name === accessControl?.accessList);
+      const entries = list?.entries.map(({ address, bits }) => `${address}/${bits}`) ?? [];
+      const answers = clients.map((client) => !list || covers(entries, client) === (accessControl!.mode === 'ALLOW'));
+      for (const address of addresses) {
+        found.set(vipKeyText({ address, port, protocol: protocolNumber[protocol] }), answers);
+      }
+    }
+  }
+  return found;
+}
+
+test('after every prefix of a plan each client meets the access list before or the one after', (t) => {
+  let changes = 0;
+  everyStep(t, (life, step, { ops }) => {
+    const [before, after] = [lets(life.desired), lets(step.desired)];
+    const copy = cloneOf(life.machine);
+    ops.forEach((op, i) => {
+      copy.perform(op);
+      if (op.op === 'add-access' || op.op === 'remove-access') changes++;
+      for (const key of new Set([...before.keys(), ...after.keys()])) {
+        clients.forEach((client, n) => {
+          const now = copy.lets(key, client);
+          if (now === null || now === before.get(key)?.[n] || now === after.get(key)?.[n]) return;
+          throw new Error(
+            `${key} ${now ? 'lets' : 'keeps'} ${client} ${now ? 'in' : 'out'} after step ${i} of ${ops.map(describeOp).join('; ')}`,
+          );
+        });
+      }
+    });
+    for (const [key, answers] of after) {
+      same(
+        clients.map((client) => copy.lets(key, client)),
+        answers,
+        key,
+      );
+    }
+  });
+  t.log(`${changes} changes of lists`);
+  t.true(changes > 0);
+});
+
 function cloneOf(machine: Machine): Machine {
   const copy = new Machine(machine.tableCount, machine.tick);
-  for (const name of ['vips', 'services', 'pools', 'backends', 'egresses', 'contents'] as const) {
+  for (const name of ['vips', 'services', 'pools', 'backends', 'egresses', 'contents', 'access', 'limits'] as const) {
     for (const [key, row] of machine[name]) (copy[name] as Map<unknown, unknown>).set(key, row);
   }
   copy.filter = machine.filter;
@@ -261,6 +319,7 @@ test('an agent that starts again on the tables in force finds nothing to do', (t
     for (const [id, { identity }] of services) restarted.services.adopt(identity, id);
     for (const [id, { identity }] of pools) restarted.pools.adopt(identity, id);
     for (const [id, { identity }] of backends) restarted.backends.adopt(identity, id);
+    for (const [id, { identity }] of life.machine.limits) restarted.limits.adopt(identity, id);
     for (const [id, row] of egresses) restarted.egresses.adopt(egressIdentity(egressDevice(row)), id);
     const observed = { health: life.health, nextHops: life.nextHops, waysOut: life.waysOut };
     const again = compile(step.desired, observed, restarted, { tickMs, inForce: life.machine.tables() });

@@ -22,6 +22,7 @@ const defaults: AgentConfig = {
     vips: 4096,
     accessListEntries: 131_072,
     fragments: 16_384,
+    sourceCells: 262_144,
   },
   clusterSecretFile: null,
   icmp: { echoPerSecond: 1000, errorsPerSecond: 1000 },
@@ -109,7 +110,7 @@ const table: readonly (readonly [name: string, text: string, expected: readonly 
     'a misspelled limit',
     'interfaces: [a]\nlimits: {session: 5000}',
     [
-      'limits.session: unknown field (did you mean "sessions"?); known here: sessions, services, backends, backendGroups, vips, accessListEntries, fragments',
+      'limits.session: unknown field (did you mean "sessions"?); known here: sessions, services, backends, backendGroups, vips, accessListEntries, fragments, sourceCells',
     ],
   ],
   [
