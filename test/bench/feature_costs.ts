@@ -16,6 +16,9 @@ interface FeatureCost {
 }
 
 const FLOWS = 1_000;
+/** SYNs hardly ever come twice: every one is of a new flow, and the table has room for all. */
+const NEW_FLOWS = 1 << 24;
+const NEW_FLOW_PACKETS = 900_000;
 const everyListener =
   (change: (listener: Desired['loadBalancers'][number]['listeners'][number]) => object) =>
   (desired: Desired): Desired => ({
@@ -86,10 +89,17 @@ export async function runFeatureCosts(options: Options, lbObject: string): Promi
   const outcomes: CaseOutcome[] = [];
   for (const feature of featureCosts.filter(({ name }) => name.includes(options.feature))) {
     for (const kind of feature.kinds.filter((one) => options.kinds.includes(one))) {
-      outcomes.push(await runFeature(feature, { ...options, section: 'features', kind, flows: FLOWS }, lbObject));
+      outcomes.push(await runFeature(feature, caseOf(options, kind), lbObject));
     }
   }
   return outcomes;
+}
+
+function caseOf(options: Options, kind: Kind): CaseOptions {
+  const common = { ...options, section: 'features', kind } as const;
+  if (!kind.endsWith('-syn')) return { ...common, flows: FLOWS };
+  const packetsPerRound = Math.min(options.packetsPerRound, Math.floor(NEW_FLOW_PACKETS / options.rounds));
+  return { ...common, flows: NEW_FLOWS, packetsPerRound, warmPasses: 0 };
 }
 
 async function runFeature({ name, change }: FeatureCost, options: CaseOptions, lbObject: string): Promise<CaseOutcome> {

@@ -9,16 +9,16 @@ export interface KindSpec {
   readonly forwarded: boolean;
   /** Each flow was opened by another packet, once. */
   readonly opened?: boolean;
-  /** Each flow leaves an established session. */
-  readonly session: boolean;
+  /** What each flow leaves. */
+  readonly session: 'established' | 'young' | 'none';
   /** What the yardstick, which knows TCP and UDP alone, does with it; undefined: the same. */
   readonly yardstick?: 'XDP_PASS' | 'XDP_DROP' | 'XDP_TX';
   /** Bytes of UDP payload to begin with, hex: the driver's -q. */
   readonly payload?: string;
 }
 
-const session = { verdict: 'XDP_TX', forwarded: true, session: true } as const;
-const stateless = { verdict: 'XDP_TX', forwarded: true, session: false } as const;
+const session = { verdict: 'XDP_TX', forwarded: true, session: 'established' } as const;
+const stateless = { verdict: 'XDP_TX', forwarded: true, session: 'none' } as const;
 
 export const kindSpecs = {
   'tcp4-ack': { driver: 'tcp4-ack', ...session, opened: true },
@@ -29,8 +29,10 @@ export const kindSpecs = {
   udp6: { driver: 'udp6', ...session },
   'icmp4-too-big': { driver: 'icmp4-ptb-tcp', ...stateless, opened: true, yardstick: 'XDP_PASS' },
   'icmp6-too-big': { driver: 'icmp6-ptb-tcp', ...stateless, opened: true, yardstick: 'XDP_PASS' },
-  miss4: { driver: 'tcp4-ack', miss: true, verdict: 'XDP_PASS', forwarded: false, opened: true, session: false },
-  miss6: { driver: 'tcp6-ack', miss: true, verdict: 'XDP_PASS', forwarded: false, opened: true, session: false },
+  /** Later fragments of datagrams whose first ones were seen. */
+  frag4: { driver: 'frag4', ...stateless, session: 'young', opened: true, yardstick: 'XDP_DROP' },
+  miss4: { driver: 'tcp4-ack', miss: true, verdict: 'XDP_PASS', forwarded: false, opened: true, session: 'none' },
+  miss6: { driver: 'tcp6-ack', miss: true, verdict: 'XDP_PASS', forwarded: false, opened: true, session: 'none' },
 } as const satisfies Record<string, KindSpec>;
 
 export type Kind = keyof typeof kindSpecs;
