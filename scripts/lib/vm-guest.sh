@@ -17,6 +17,8 @@ mount_all() {
 	if grep -qx out /sys/bus/virtio/drivers/9pnet_virtio/*/mount_tag; then
 		mount -t 9p -o trans=virtio,version=9p2000.L,msize=512000,cache=none out /out
 	fi
+	mkdir -p /run/emulator
+	mount -t 9p -o trans=virtio,version=9p2000.L,ro,msize=512000,cache=none emulator /run/emulator
 	ip link set lo up
 }
 
