@@ -12,6 +12,7 @@ import {
   prefix,
 } from './arguments.js';
 import { defaultGuePort } from './defaults.js';
+import { registerDoctor } from './doctor/command.js';
 import { BackendError } from './errors.js';
 import type { PortMapping } from './mapping.js';
 import type { Prefix } from './prefix.js';
@@ -55,6 +56,7 @@ export function registerBackendCommands(program: Command, wiring: BackendWiring 
   registerAttach(backend, wiring);
   registerDetach(backend, wiring);
   registerStatus(backend, wiring);
+  registerDoctor(backend, wiring);
   registerReport(backend, wiring);
 }
 

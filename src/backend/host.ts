@@ -54,10 +54,10 @@ export function loopbackVips(interfaces: readonly HostInterface[]): readonly Ip[
   return addresses.filter((address) => address !== '::1' && !address.startsWith('127.'));
 }
 
-/** net.ipv4.conf.<interface>.<name>; null where there is none. Names may hold dots, so the file is read. */
-export function readIpv4Setting(interfaceName: string, name: string): number | null {
+/** A number below /proc/sys; null where there is none. Names of interfaces may hold dots, so the file is read. */
+export function readSetting(path: string): number | null {
   try {
-    return Number(readFileSync(`/proc/sys/net/ipv4/conf/${interfaceName}/${name}`, 'utf8'));
+    return Number(readFileSync(`/proc/sys/${path}`, 'utf8'));
   } catch {
     return null;
   }

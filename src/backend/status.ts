@@ -1,8 +1,9 @@
 import { existsSync } from 'node:fs';
 import type { Ip } from '../base/ip.js';
 import { inspect } from './attachment.js';
-import { type Check, checkHost } from './checks.js';
-import { type HostInterface, readInterfaces, readIpv4Setting } from './host.js';
+import type { Check } from './checks/check.js';
+import { checkHost } from './checks/host.js';
+import { type HostInterface, readInterfaces, readSetting } from './host.js';
 import { formatMapping } from './mapping.js';
 import { listInstances, type Pins, pinnedInterfaces, pinsOf } from './pins.js';
 import { formatPrefix } from './prefix.js';
@@ -125,7 +126,8 @@ function describe(name: string, { instance, pins, interfaces, vips: asked }: Sce
     overheads,
     out,
     asked,
-    ipv4Setting: readIpv4Setting,
+    setting: readSetting,
+    defaultRoutes: null,
   });
   const cut: readonly Check[] = attachment.whole && complete ? [] : [cutShort(name)];
   return { ...common, state: 'attached', mode, programId, checks: [...cut, ...checks] };
@@ -152,16 +154,18 @@ function notHere(
       return {
         name: 'attached',
         level: 'warn',
-        detail: `${at.name} was deleted, or the program taken off by other means: only pins are left`,
+        detail: `${at.name} was deleted, or the program taken off by other means`,
+        consequence: 'only pins are left',
         remedy: detach,
       };
     case 'elsewhere':
-      return { name: 'attached', level: 'warn', detail: 'in another network namespace', remedy: '' };
+      return { name: 'attached', level: 'warn', detail: 'in another network namespace', consequence: '', remedy: '' };
     case 'none':
       return {
         name: 'attached',
         level: 'fail',
         detail: 'no program on the interface',
+        consequence: 'tunnels are not stripped',
         remedy: `spillway backend attach --interface ${at.name} --instance ${at.instance}`,
       };
   }
@@ -171,7 +175,8 @@ function cutShort(name: string): Check {
   return {
     name: 'pins',
     level: 'fail',
-    detail: 'the last attach was cut short: lists and program are of two attaches',
+    detail: 'the last attach was cut short',
+    consequence: 'lists and programs are of two attaches',
     remedy: `spillway backend attach --interface ${name}, with the wanted lists`,
   };
 }

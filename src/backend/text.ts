@@ -1,5 +1,7 @@
 import type { AttachResult } from './attach.js';
+import type { Check } from './checks/check.js';
 import type { DetachResult } from './detach.js';
+import type { Diagnosis } from './doctor/doctor.js';
 import type { InstanceStatus } from './status.js';
 
 export function attachText(result: AttachResult): string {
@@ -21,6 +23,13 @@ export function attachText(result: AttachResult): string {
 export function detachText({ instance, interfaces }: DetachResult): string {
   if (interfaces.length === 0) return `nothing was attached (instance ${instance})\n`;
   return `detached from ${interfaces.join(', ')} (instance ${instance})\n`;
+}
+
+export function diagnosisText({ instance, interface: name, checks, problems, warnings }: Diagnosis): string {
+  const some = (count: number, word: string) => `${count} ${word}${count === 1 ? '' : 's'}`;
+  const verdict =
+    problems + warnings === 0 ? 'nothing is wrong' : `${some(problems, 'problem')}, ${some(warnings, 'warning')}`;
+  return `${name} (instance ${instance})\n\n${checksText(checks)}\n${verdict}\n`;
 }
 
 export function statusText(instances: readonly InstanceStatus[]): string {
@@ -53,18 +62,23 @@ function instanceText(status: InstanceStatus): string {
   const events = status.events
     .filter(({ packets }) => packets > 0n)
     .map(({ event, packets }) => [event, String(packets)]);
-  const checks = status.checks.map(({ level, name, detail, remedy }) => [
-    level,
-    name,
-    remedy === '' ? detail : `${detail}\n${remedy}`,
-  ]);
   const sections = [
     table(fields),
     section(['VIP', 'PACKETS IN', 'BYTES IN', 'PACKETS OUT', 'BYTES OUT', 'TUNNEL'], traffic),
     section(['COUNTED', 'PACKETS', 'BYTES'], counts),
     section(['DONE', 'PACKETS'], events),
   ];
-  return [...sections, table([['CHECK', '', ''], ...checks])].filter((text) => text !== '').join('\n');
+  return [...sections, checksText(status.checks)].filter((text) => text !== '').join('\n');
+}
+
+/** A line each; below it what comes of it, and what mends it. */
+export function checksText(checks: readonly Check[]): string {
+  const rows = checks.map(({ level, name, detail, consequence, remedy }) => [
+    level,
+    name,
+    [detail, consequence, remedy === '' ? '' : `mend: ${remedy}`].filter((line) => line !== '').join('\n'),
+  ]);
+  return table([['CHECK', '', ''], ...rows]);
 }
 
 function section(title: readonly string[], rows: readonly (readonly string[])[]): string {
@@ -85,7 +99,7 @@ function line(row: readonly string[], widths: readonly number[]): string {
     .join('  ');
   const [first = '', ...more] = (row.at(-1) ?? '').split('\n');
   const indent = ' '.repeat(before.length + 2);
-  return [`${before}  ${first}`.trimEnd(), ...more.map((text) => `${indent}mend: ${text}`)]
+  return [`${before}  ${first}`.trimEnd(), ...more.map((text) => `${indent}${text}`)]
     .map((text) => `${text}\n`)
     .join('');
 }

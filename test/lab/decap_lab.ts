@@ -121,6 +121,22 @@ export class DecapLab {
       this.sh('backend', `ip address add ${vip}/${vip.includes(':') ? '128 nodad' : '32'} dev lo`);
   }
 
+  /** Those that are there. */
+  dropVips(vips: readonly string[]): void {
+    for (const vip of vips) {
+      const [program, args] = this.inside(
+        'backend',
+        'ip',
+        'address',
+        'del',
+        `${vip}/${vip.includes(':') ? 128 : 32}`,
+        'dev',
+        'lo',
+      );
+      spawnSync(program, args);
+    }
+  }
+
   inside(host: LabHost, ...command: readonly string[]): readonly [string, readonly string[]] {
     return ['nsenter', [`--net=/run/netns/${this.name}-${host}`, ...command]];
   }

@@ -1,48 +1,9 @@
 import test from 'ava';
-import { checkHost, type Facts } from '../../../src/backend/checks.js';
-import type { HostInterface } from '../../../src/backend/host.js';
+import type { Facts } from '../../../src/backend/checks/check.js';
+import { checkHost } from '../../../src/backend/checks/host.js';
 import type { PortMapping } from '../../../src/backend/mapping.js';
 import type { Rules } from '../../../src/backend/rules.js';
-
-const eth0: HostInterface = {
-  name: 'eth0',
-  ifindex: 2,
-  mac: '02:00:00:00:00:11',
-  mtu: 1600,
-  up: true,
-  addresses: ['10.0.0.2'],
-};
-const lo: HostInterface = {
-  name: 'lo',
-  ifindex: 1,
-  mac: null,
-  mtu: 65536,
-  up: true,
-  addresses: ['127.0.0.1', '198.51.100.7', '2001:db8::7'],
-};
-const settings: Readonly<Record<string, number>> = { 'all.arp_ignore': 1, 'all.arp_announce': 2, 'all.rp_filter': 0 };
-
-const good: Facts = {
-  target: eth0,
-  interfaces: [lo, eth0],
-  mode: 'native',
-  instance: 'backend-eth0',
-  rules: {
-    macs: ['02:00:00:00:00:11'],
-    ifindex: 2,
-    from: [],
-    onlyVips: false,
-    vips: ['198.51.100.7', '2001:db8::7'],
-    mappings: [],
-    exempt: [],
-    guePort: 6080,
-    clamp: 'off',
-  },
-  overheads: new Map(),
-  out: ['eth0'],
-  asked: [],
-  ipv4Setting: (name, key) => settings[`${name}.${key}`] ?? null,
-};
+import { eth0, good, lo } from './facts.js';
 
 function found(change: Partial<Facts>): readonly string[] {
   return checkHost({ ...good, ...change })
@@ -61,7 +22,7 @@ test('each thing that is wrong is named with what mends it', (t) => {
   ]);
   t.deepEqual(found({ asked: ['2001:db8::8'] }), ['vip fail: ip address add 2001:db8::8/128 dev lo']);
   t.deepEqual(found({ interfaces: [eth0, { ...lo, addresses: [] }], rules: { ...good.rules, vips: ['10.0.0.2'] } }), [
-    'vip warn: ip address add 10.0.0.2/32 dev lo',
+    'vip warn: ip address del 10.0.0.2 dev eth0; ip address add 10.0.0.2/32 dev lo',
   ]);
   t.regex(found({ mode: 'generic' })[0] ?? '', /^mode warn/);
   t.deepEqual(found({ out: [] }), ['replies fail: spillway backend attach --interface eth0 --clamp-mss off']);
@@ -69,19 +30,25 @@ test('each thing that is wrong is named with what mends it', (t) => {
 
 test('too small an MTU is to be mended where nothing makes clients send less; what is wanted is what was seen', (t) => {
   const small = { target: { ...eth0, mtu: 1500 } };
-  const wanted = (change: Partial<Facts>) =>
-    /^mtu warn.* mtu (\d+)/.exec(found({ ...small, ...change }).at(-1) ?? '')?.[1];
+  const wanted = (change: Partial<Facts>) => {
+    const mtu = checkHost({ ...good, ...small, ...change }).find(({ name }) => name === 'mtu');
+    return /need (\d+)/.exec(mtu?.consequence ?? '')?.[1];
+  };
   t.is(wanted({}), '1548');
   t.is(wanted({ overheads: new Map([['198.51.100.7', 20]]) }), '1520');
   t.deepEqual(found({ ...small, rules: { ...good.rules, clamp: 'auto' } }), []);
   t.deepEqual(found({ ...small, rules: { ...good.rules, clamp: 1400 } }), []);
   t.is(wanted({ rules: { ...good.rules, clamp: 'auto' }, out: [] }), '1548');
+  const offering = (family: 4 | 6, advmss: number | null) => ({ family, device: 'eth0', advmss });
+  t.is(wanted({ defaultRoutes: [offering(4, null)] }), '1548');
+  t.is(wanted({ defaultRoutes: [offering(4, 1412), offering(6, 1400)] }), '1548');
+  t.deepEqual(found({ ...small, defaultRoutes: [offering(4, 1412), offering(6, 1392)] }), []);
 });
 
 test('a VIP whose ports are mapped need not be on the host; the address that they are mapped to must be', (t) => {
   const mapping: PortMapping = { protocol: 'tcp', vip: '198.51.100.9', vipPort: 80, host: '10.0.0.2', hostPort: 8080 };
   const rules = { ...good.rules, vips: ['198.51.100.9'], mappings: [mapping] };
-  t.deepEqual(found({ rules, interfaces: [{ ...lo, addresses: [] }, eth0], ipv4Setting: () => 0 }), []);
+  t.deepEqual(found({ rules, interfaces: [{ ...lo, addresses: [] }, eth0], setting: () => 0 }), []);
   const gone = found({ rules, interfaces: [lo, { ...eth0, addresses: [] }] });
   t.regex(gone.join('\n'), /^map fail: ip address add 10\.0\.0\.2\/24 dev/m);
 });
@@ -107,24 +74,34 @@ test('a VIP that came to lo after the attach is told of, with the attach that ma
 });
 
 test('the larger of the setting of all interfaces and of this one is in force', (t) => {
-  const ipv4Setting = (name: string, key: string) =>
-    name === 'eth0' ? ({ arp_ignore: 1, arp_announce: 2 }[key] ?? 0) : 0;
-  t.deepEqual(found({ ipv4Setting }), []);
-  const strict = (name: string, key: string) =>
-    key === 'rp_filter' && name === 'eth0.7' ? 1 : good.ipv4Setting(name, key);
+  const setting = (path: string) => Number({ arp_ignore: 1, arp_announce: 2 }[path.split('/')[4] ?? ''] ?? 0);
+  t.deepEqual(found({ setting: (path) => (path.includes('/eth0/') ? setting(path) : 0) }), []);
+  t.deepEqual(found({ setting: (path) => (path.includes('/all/') ? setting(path) : 0) }), []);
+  const strict = (path: string) => (path === 'net/ipv4/conf/eth0.7/rp_filter' ? 1 : good.setting(path));
   const vlan = { ...eth0, name: 'eth0.7' };
-  t.deepEqual(found({ ipv4Setting: strict, target: vlan }), [
-    'rp_filter warn: sysctl -w net.ipv4.conf.all.rp_filter=2 net.ipv4.conf.eth0/7.rp_filter=2',
-  ]);
+  const remedy = 'sysctl -w net.ipv4.conf.all.rp_filter=2 net.ipv4.conf.eth0/7.rp_filter=2';
+  t.deepEqual(found({ setting: strict, target: vlan }), [`rp_filter warn: ${remedy}`]);
+  const by = (device: string) => ({ defaultRoutes: [{ family: 4 as const, device, advmss: null }] });
+  t.deepEqual(found({ setting: strict, target: vlan, ...by('eth1') }), [`rp_filter fail: ${remedy}`]);
+  t.deepEqual(found({ setting: strict, target: vlan, ...by('eth0.7') }), []);
+});
+
+test('of the ways not to answer ARP, 3 is none: it answers for addresses of global scope', (t) => {
+  const ignoring = (value: number) =>
+    found({ setting: (path) => (path.endsWith('arp_ignore') ? value : good.setting(path)) }).length;
+  t.deepEqual([0, 1, 2, 3, 8].map(ignoring), [1, 0, 0, 1, 0]);
 });
 
 test('ARP settings fail a host with IPv4 VIPs, do not concern one with IPv6 alone, and warn where no VIP is known', (t) => {
-  const unset = () => 0;
   const arp = (vips: readonly string[]) =>
-    found({ ipv4Setting: unset, interfaces: [{ ...lo, addresses: vips }, eth0], rules: { ...good.rules, vips } }).map(
+    found({ setting: () => 0, interfaces: [{ ...lo, addresses: vips }, eth0], rules: { ...good.rules, vips } }).map(
       (line) => line.split(':')[0],
     );
   t.deepEqual(arp(['198.51.100.7']), ['arp_ignore fail', 'arp_announce fail']);
   t.deepEqual(arp(['2001:db8::7']), []);
   t.deepEqual(arp([]), ['arp_ignore warn', 'arp_announce warn']);
+});
+
+test('without a program only the host itself is checked', (t) => {
+  t.deepEqual(found({ mode: null, out: [], rules: { ...good.rules, macs: [] }, target: { ...eth0, mtu: 1500 } }), []);
 });
