@@ -1,13 +1,14 @@
-import { BackendFlags, type Pool } from '../abi/abi.generated.js';
+import { BackendFlags, SessionState } from '../abi/abi.generated.js';
 import type { Explanation, Flow, Session } from '../api/port.js';
 import { familyOf, ipToBytes } from '../base/ip.js';
 import { protocolNumber } from '../compile/compile.js';
 import type { CompiledBackend, CompiledService } from '../compile/compiled.js';
-import { type FlowAddresses, type FlowKey, flowTag, maglevSlotOf, sourceTag } from '../compile/fingerprint.js';
+import { type FlowAddresses, type FlowKey, flowTag } from '../compile/fingerprint.js';
 import { vipKeyText } from '../compile/tables.js';
 import type { SessionEntry, SessionTable } from '../dataplane/session-table.js';
 import type { ControlTables } from '../dataplane/tables.js';
 import type { Controller } from './controller.js';
+import { chooseBackend } from './explain-choice.js';
 
 export interface ExplainSources {
   readonly controller: Controller;
@@ -78,6 +79,8 @@ export function explainFlow(
   const limit = (entry && applied.services.get(entry.service)?.timeoutTicks[entry.state]) ?? 0;
   if (entry && entry.idleTicks > limit) {
     steps.push('its session has expired and is about to be cleared: the flow selects anew');
+  } else if (entry && flow.syn && entry.state === SessionState.SESSION_CLOSING) {
+    steps.push('its session is closing, and a SYN begins another connection: it selects anew');
   } else if (entry) {
     const backend = compiled!.backends.get(entry.backend);
     const session = toSession(entry);
@@ -107,44 +110,32 @@ function destination({ backend, nextHopMac, device, vlan, group }: CompiledBacke
   return { backend: backend.name, backendAddress: backend.address, nextHopMac, ...egress, backendGroup: group };
 }
 
-/** What the table before the last swap says, while connections that began by it may still lack a session. */
-function handedOver(control: ControlTables, placed: Pool, slot: number): number | null {
-  const open = placed.previousTable !== placed.table && ((placed.handoverUntil - control.tick) | 0) >= 0;
-  return open ? control.readTable(placed.previousTable)[slot]! : null;
-}
-
 function selected(
-  { controller, control, flowKey }: ExplainSources,
+  { controller, control, table, flowKey }: ExplainSources,
   { service, addresses, tag, syn }: { service: CompiledService; addresses: FlowAddresses; tag: bigint; syn: boolean },
   steps: string[],
   end: (verdict: Explanation['verdict'], reason: string, rest?: Partial<Explanation>) => Explanation,
 ): Explanation {
-  const { pool, listener } = service;
-  const slot = maglevSlotOf(listener.scheduler === 'SCH' ? sourceTag(addresses, flowKey()) : tag);
-  const placed = control.poolRow(pool.id);
-  const now = placed ? control.readTable(placed.table)[slot]! : 0;
-  const before = placed && addresses.protocol === protocolNumber.tcp && !syn ? handedOver(control, placed, slot) : null;
-  const kept = before !== null && before !== now && controller.compiled?.backends.get(before)?.up ? before : null;
-  const id = kept ?? now;
-  const by = { chosenBy: 'maglev' as const, maglevSlot: slot };
-  steps.push(
-    `${listener.scheduler} hashes ${listener.scheduler === 'SCH' ? "the client's address" : 'addresses and ports'} to slot ${slot} of group ${pool.group.name}`,
+  const { compiled, applied } = controller;
+  const nameOf = (id: number): string => compiled?.backends.get(id)?.backend.name ?? String(id);
+  const choice = chooseBackend(
+    { service, addresses, tag, syn, applied, control, table, key: flowKey(), nameOf },
+    steps,
   );
-  if (kept !== null) {
-    steps.push(
-      'the table has just been replaced: a connection without a session began before, and goes by the one before',
-    );
+  const { chosenBy, maglevSlot } = choice;
+  const by = { chosenBy, maglevSlot };
+  if (service.pool.failingOpen && chosenBy !== 'persistence') {
+    steps.push('all its backends are unhealthy: the listener fails open');
   }
-  if (pool.failingOpen) steps.push('all its backends are unhealthy: the listener fails open');
-  if (id === 0) {
+  if (choice.backend === 0) {
     steps.push('no backend of the group can take traffic');
     return end('drop', 'no_backend', by);
   }
-  const backend = controller.compiled?.backends.get(id);
+  const backend = compiled?.backends.get(choice.backend);
   if (!backend || !(backend.row.flags & BackendFlags.BACKEND_UP)) {
-    steps.push(`that is backend ${backend?.backend.name ?? id}, which is not up`);
+    steps.push(`that is backend ${nameOf(choice.backend)}, which is not up`);
     return end('drop', 'backend_down', by);
   }
   steps.push(`that is backend ${backend.backend.name}`);
-  return end('forward', 'maglev', { ...by, ...destination(backend) });
+  return end('forward', chosenBy, { ...by, ...destination(backend) });
 }

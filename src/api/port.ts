@@ -273,7 +273,7 @@ export interface Explanation {
   readonly reason: string;
   readonly steps: readonly string[];
   readonly session: Session | null;
-  readonly chosenBy: 'session' | 'maglev' | null;
+  readonly chosenBy: 'session' | 'persistence' | 'maglev' | 'turn' | 'least_sessions' | null;
   readonly maglevSlot: number | null;
   readonly loadBalancer: string;
   readonly listener: string;

@@ -22,6 +22,7 @@ export interface ControlMaps {
   readonly maglev: BpfMap;
   readonly backends: BpfMap;
   readonly loads: BpfMap;
+  readonly turns: BpfMap;
   readonly egresses: BpfMap;
   readonly access: BpfMap;
   readonly limits: BpfMap;
@@ -285,6 +286,12 @@ export class ControlTables {
   poolRow(id: number): abi.Pool | undefined {
     const bytes = this.maps.pools.lookup(keyOf(id));
     return bytes ? abi.readPool(new DataView(bytes.buffer, bytes.byteOffset), 0) : undefined;
+  }
+
+  /** Of a pool whose slots are taken in turn: how many were, ever. */
+  turnOf(pool: number): bigint {
+    const bytes = this.maps.turns.lookup(keyOf(pool));
+    return bytes ? abi.readTurn(new DataView(bytes.buffer, bytes.byteOffset), 0).next : 0n;
   }
 
   /** Of these backends, those that a packet may still be sent to by the table before a swap. */

@@ -1,7 +1,7 @@
 /** The load balancer that most of these tests speak of: "web" on two VIPs, with three backends. */
 import type { Ip } from '../../src/base/ip.js';
 import { ipToBytes } from '../../src/base/ip.js';
-import { flowTag, sourceEntryTag } from '../../src/compile/fingerprint.js';
+import { type FlowAddresses, flowTag, sourceEntryTag } from '../../src/compile/fingerprint.js';
 import type { BackendGroup, Desired, Listener } from '../../src/config/desired.js';
 import type { SessionEntry } from '../../src/dataplane/session-table.js';
 import { DataPath, type DataPathOptions, lbMac } from '../support/data_path.js';
@@ -99,10 +99,10 @@ export class Web {
     return this.send(flow);
   }
 
-  tag(flow: Flow): bigint {
+  addresses(flow: Flow): FlowAddresses {
     const client = flow.client ?? 1;
     const [source, destination] = flow.v6 ? [client6Of(client), vip6] : [clientOf(client), vip4];
-    const addresses = {
+    return {
       source: ipToBytes(source),
       destination: ipToBytes(destination),
       sourcePort: flow.from ?? 40_000,
@@ -110,7 +110,10 @@ export class Web {
       protocol: flow.udp ? 17 : 6,
       v6: flow.v6 ?? false,
     };
-    return flowTag(addresses, this.lb.key);
+  }
+
+  tag(flow: Flow): bigint {
+    return flowTag(this.addresses(flow), this.lb.key);
   }
 
   /** Where the client's next connection to the flow's listener goes. */
