@@ -11,6 +11,7 @@ enum reason {
 	PASS_NOT_VIP = 1,   /* an address that is no VIP */
 	PASS_OTHER_MAC = 2, /* a VIP, but a frame for another host (flooded, promiscuous) */
 	PASS_MALFORMED = 3, /* too short to tell its destination */
+	PASS_NEIGHBOR = 4,  /* neighbour discovery: whether the VIP's node is still there, as ARP asks it */
 
 	ANSWER_ECHO = 8,    /* an echo request to a VIP, answered */
 	ANSWER_TOO_BIG = 9, /* would exceed the MTU after encapsulation: the client was told */

@@ -2,9 +2,10 @@
 /*
  * May this flow begin? Asked of what has no session. A flow is charged to all its limits or, refused, to none.
  *
- * A SYN to a hashing listener leaves no session, so the first packet after it has none either: the SYN leaves a
- * receipt, and what finds one has been charged. Whatever else comes without a session is a new flow: another SYN of
- * the same flow, an ACK out of the blue, each packet of a flow for which the table had no room.
+ * A SYN to a hashing listener leaves no session, and a flow for which the table has no room gets none at all: the
+ * packet that was let in leaves a receipt, and what finds one has been charged. So a flow without a session goes on,
+ * though the limit be used up, while its packets are not a minute apart. Whatever else comes without a session is a new
+ * flow: another SYN of the same flow, an ACK out of the blue.
  */
 #ifndef SPILLWAY_ADMIT_H
 #define SPILLWAY_ADMIT_H
@@ -12,12 +13,12 @@
 #include "access.h"
 #include "source.h"
 
-/* A power of two: so many handshakes can be under way, less those that meet in a cell (they are charged twice). */
+/* A power of two: so many flows can be without a session, less those that meet in a cell (they are charged twice). */
 #define RECEIPTS      (1 << 18)
 #define RECEIPT_TICKS 240
 #define RECEIPT_MASK  0xffffull
 
-ARRAY_MAP(receipts_v2, __u64, RECEIPTS); /* not pinned: a new program charges the handshakes under way twice */
+ARRAY_MAP(receipts_v2, __u64, RECEIPTS); /* not pinned: a new program charges what is without a session twice */
 
 /* The upper 48 bits of the tag, and the tick. */
 static __always_inline __u64 *receipt_cell(__u64 tag)
@@ -45,12 +46,12 @@ static __always_inline __u64 find_receipt(const struct packet *packet)
 	return held;
 }
 
-/* Each is good for one flow. */
-static __always_inline void use_receipt(__u64 tag, __u64 receipt)
+/* Its flow has a session now. */
+static __always_inline void use_receipt(const struct packet *packet)
 {
-	__u64 *cell = receipt_cell(tag);
+	__u64 *cell = receipt_cell(packet->tag), receipt = find_receipt(packet);
 
-	if (cell)
+	if (cell && receipt)
 		__sync_val_compare_and_swap(cell, receipt, 0);
 }
 
@@ -138,24 +139,19 @@ static __always_inline int admit(struct work *work, const struct service *servic
 {
 	const struct packet *packet = &work->packet;
 	__u32 listener = service->listener_limit, balancer = service->balancer_limit;
-	__u64 receipt = 0;
+	bool syn = packet->protocol == IPPROTO_TCP && packet->tcp_flags & TCP_SYN, begun;
 	int reason;
 
 	if (service->access && access_denied(packet, service->access))
 		return refuse(DROP_ACCESS_DENIED, listener);
 	if (!is_limited(service))
 		return VERDICT_NONE;
-	if (packet->protocol == IPPROTO_TCP && !(packet->tcp_flags & TCP_SYN))
-		receipt = find_receipt(packet);
-	reason = admission(work, listener, receipt ? ASK_BEGUN : ASK);
+	begun = !syn && find_receipt(packet);
+	reason = admission(work, listener, begun ? ASK_BEGUN : ASK);
 	if (reason == VERDICT_NONE)
-		reason = admission(work, balancer, receipt ? ASK_BEGUN : ASK);
-	if (reason != VERDICT_NONE)
+		reason = admission(work, balancer, begun ? ASK_BEGUN : ASK);
+	if (reason != VERDICT_NONE || begun)
 		return reason;
-	if (receipt) {
-		use_receipt(packet->tag, receipt);
-		return VERDICT_NONE;
-	}
 	reason = admission(work, listener, CHARGE);
 	return reason == VERDICT_NONE ? admission(work, balancer, CHARGE) : reason;
 }
@@ -170,7 +166,11 @@ static __always_inline void count_choice(const struct work *work, const struct s
 
 	if (work->tracked)
 		count_sessions(service, !closing && !live, closing && live);
-	else if (!hit->slot && packet->protocol == IPPROTO_TCP && packet->tcp_flags & TCP_SYN && is_limited(service))
+	if (hit->slot || !is_limited(service))
+		return;
+	if (work->tracked)
+		use_receipt(packet);
+	else
 		write_receipt(packet);
 }
 

@@ -27,6 +27,18 @@ static __always_inline bool is_error6(__u8 type)
 	return type >= ICMP6_UNREACHABLE && type <= ICMP6_PARAMETER;
 }
 
+enum { ICMP6_ROUTER_SOLICITATION = 133, ICMP6_REDIRECT = 137, ON_LINK_HOPS = 255 };
+
+/* Neighbour discovery, which no router passes on (RFC 4861, 3.1): the kernel's, like ARP. */
+static __always_inline bool is_neighbor_discovery(struct xdp_md *ctx, const struct packet *packet, __u8 type)
+{
+	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+	struct ipv6hdr *ip = data + (packet->link_bytes & 0x1f);
+
+	return packet->v6 && type >= ICMP6_ROUTER_SOLICITATION && type <= ICMP6_REDIRECT && (void *)(ip + 1) <= end &&
+	       ip->hop_limit == ON_LINK_HOPS;
+}
+
 static __always_inline int quoted4(struct xdp_md *ctx, struct packet *packet, struct walk *walk)
 {
 	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
@@ -156,6 +168,8 @@ __noinline int handle_icmp(struct xdp_md *ctx, struct work *work)
 		return DROP_INTERNAL;
 	if (*type == (work->packet.v6 ? ICMP6_ECHO : ICMP4_ECHO))
 		return answer_echo(ctx, &work->packet, settings);
+	if (is_neighbor_discovery(ctx, &work->packet, *type))
+		return PASS_NEIGHBOR;
 	if (work->packet.v6 ? !is_error6(*type) : !is_error4(*type))
 		return DROP_ICMP;
 	reason = find_quoted_flow(ctx, &work->packet);

@@ -85,6 +85,12 @@ static __always_inline void map_address4(struct address *to, __be32 address)
 	to->words[3] = address;
 }
 
+/* In an IPv6 header such an address is nobody's, though IPv4 VIPs are kept like that. */
+static __always_inline bool is_mapped4(const __be32 *words)
+{
+	return !words[0] && !words[1] && words[2] == bpf_htonl(0xffff);
+}
+
 /* Might this address be a VIP? The same function is in src/compile/vip-filter.ts. */
 static __always_inline bool may_be_vip(__u32 w0, __u32 w1, __u32 w2, __u32 w3)
 {

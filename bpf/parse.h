@@ -80,7 +80,7 @@ static __always_inline int parse_ip6(struct xdp_md *ctx, struct packet *packet, 
 
 	if ((void *)(ip + 1) > end)
 		return PASS_MALFORMED;
-	if (!may_be_vip6(ip->daddr.in6_u.u6_addr32))
+	if (!may_be_vip6(ip->daddr.in6_u.u6_addr32) || is_mapped4(ip->daddr.in6_u.u6_addr32))
 		return PASS_NOT_VIP;
 	packet->v6 = true;
 	__builtin_memcpy(&packet->source, &ip->saddr, sizeof(packet->source));

@@ -8,6 +8,7 @@ const help: Record<ReasonName, string> = {
   PASS_NOT_VIP: 'to an address that is no VIP: left to the kernel',
   PASS_OTHER_MAC: 'to a VIP in a frame for another host (flooded by a switch): left to the kernel, which drops it',
   PASS_MALFORMED: 'too short to tell its destination: left to the kernel',
+  PASS_NEIGHBOR: 'IPv6 neighbour discovery about a VIP: left to the kernel, like ARP',
   ANSWER_ECHO: 'an echo request to a VIP, answered',
   ANSWER_TOO_BIG:
     'would exceed the MTU of the way to the backend once encapsulated: the client was told the size that fits',

@@ -234,7 +234,7 @@ async function agree(t: ExecutionContext, run: Run): Promise<void> {
   lb.settings.setMacs([lbMac, secondMac].map((mac) => parseMac(mac)!));
   const model = new DataPathModel(run.options.buckets, readControl(lb));
   const comparison = new Comparison(lb, model);
-  const strangers = ['192.0.2.99', '2001:db8:10::99', '203.0.113.11'];
+  const strangers = ['192.0.2.99', '2001:db8:10::99', '203.0.113.11', '::ffff:192.0.2.10'];
   const traffic = new RandomTraffic(random, { lbMac, secondMac, targets, strangers, ...run });
   let story = 'the start';
   for (let i = 0; i < run.packets; i++) {

@@ -91,6 +91,25 @@ test('ICMP to a VIP that is neither an echo request nor an error drops, and so d
   for (const header of [50, 59, 132, 255]) endsFor(t, lb, to6(raw(header, 'data')), 'DROP_PROTOCOL', `${header}`);
 });
 
+test("neighbour discovery about a VIP is the kernel's, like ARP: what no router passed on", async (t) => {
+  const lb = await openWeb(t);
+  for (const type of [133, 134, 135, 136, 137])
+    endsFor(t, lb, to6(icmp6(type, 0, Buffer.alloc(20)), { hopLimit: 255 }), 'PASS_NEIGHBOR', `type ${type}`);
+  endsFor(t, lb, to6(icmp6(135, 0, Buffer.alloc(20)), { hopLimit: 254 }), 'DROP_ICMP');
+  endsFor(t, lb, to6(icmp6(138, 0, Buffer.alloc(20)), { hopLimit: 255 }), 'DROP_ICMP');
+  endsFor(t, lb, to4(icmp4(135, 0, Buffer.alloc(20)), { ttl: 255 }), 'DROP_ICMP');
+});
+
+test('an IPv6 packet to the IPv4-mapped form of a VIP is to no VIP', async (t) => {
+  const lb = await openWeb(t);
+  const mapped = (payload: Payload): Buffer =>
+    ethernet({ to: lbMac }, ip6({ from: from6, to: `::ffff:${vip4}` }, payload));
+  endsFor(t, lb, mapped(web('S')), 'PASS_NOT_VIP');
+  endsFor(t, lb, mapped(web('A')), 'PASS_NOT_VIP');
+  endsFor(t, lb, mapped(icmp6(128, 0)), 'PASS_NOT_VIP');
+  endsFor(t, lb, mapped(raw(132, 'data')), 'PASS_NOT_VIP');
+});
+
 test('lengths that lie drop', async (t) => {
   const lb = await openWeb(t);
   const lies4 = [

@@ -100,7 +100,10 @@ export class RandomTraffic {
   #ip(from: string, to: string, payload: Payload): IpPacket {
     const { random } = this;
     const byte = random.chance(0.3) ? random.below(256) : 0;
-    if (to.includes(':')) return ip6({ from, to, trafficClass: byte, flowLabel: random.below(1 << 20) }, payload);
+    if (to.includes(':')) {
+      const hopLimit = random.pick([64, 255]);
+      return ip6({ from, to, trafficClass: byte, flowLabel: random.below(1 << 20), hopLimit }, payload);
+    }
     const options4 = random.chance(0.05) ? random.bytes(4 * random.below(11)) : new Uint8Array(0);
     const fragment = random.chance(0.02) ? random.pick([0x2000, 1, 0x8000, 0x1fff]) : random.pick([0, 0x4000]);
     const ttl = 1 + random.below(255);
@@ -186,7 +189,7 @@ export class RandomTraffic {
     };
     const data = random.bytes(random.pick([0, 0, 1, 20, 60]));
     const kind = random.below(50);
-    if (kind === 0) return v6 ? icmp6(128, 0, data) : icmp4(3, 4, data);
+    if (kind === 0) return v6 ? icmp6(random.pick([128, 135]), 0, data) : icmp4(3, 4, data);
     if (kind === 1) return raw(random.below(256), data);
     if (kind === 2 && v6) return header6(random.pick([0, 43, 44, 51, 60, 135]), tcp({ ...ports, flags: 'A' }, data));
     if (kind === 3) return tcp({ ...ports, flags: 'A' }, Buffer.alloc(random.pick([1380, 1400, 1420, 1440, 1460])));

@@ -9,7 +9,6 @@ const RECEIPTS = 1n << 18n;
 const RECEIPT_TICKS = 240;
 const STALE_TICKS = 8;
 const TICK = 1n << 30n;
-const TCP = 6;
 
 /** What the kernel counts of a limit; its settings are the control's. */
 export interface LimitCount {
@@ -63,15 +62,12 @@ export class AdmissionModel {
     }
     const limits = this.#limitsOf(service);
     if (limits.length === 0) return null;
-    const begun = packet.protocol === TCP && !packet.flags.syn && this.#hasReceipt(tag);
+    const begun = !packet.flags.syn && this.#hasReceipt(tag);
     for (const { id, limit } of limits) {
       const reason = this.#refusal(packet, { id, limit, begun });
       if (reason !== null) return this.#refuse(reason, id);
     }
-    if (begun) {
-      this.receipts.delete(cellOf(tag));
-      return null;
-    }
+    if (begun) return null;
     for (const { id, limit } of limits) {
       const count = this.countOf(id);
       if (limit.interval > 0n) count.busyUntil = ahead(count.busyUntil) + limit.interval;
@@ -81,10 +77,12 @@ export class AdmissionModel {
   }
 
   /** `recorded`: the flow has a new session in a slot that was free for it. */
-  settled(packet: Parsed, tag: bigint, { service, recorded }: { service: Service; recorded: boolean }): void {
+  settled(tag: bigint, { service, recorded }: { service: Service; recorded: boolean }): void {
     if (this.#limitsOf(service).length === 0) return;
-    if (recorded) this.sessions(service, { made: 1, ended: 0 });
-    else if (packet.protocol === TCP && packet.flags.syn) {
+    if (recorded) {
+      this.sessions(service, { made: 1, ended: 0 });
+      if (this.#hasReceipt(tag)) this.receipts.delete(cellOf(tag));
+    } else {
       this.receipts.set(cellOf(tag), { tag: tag >> 16n, tick: this.now() & 0xffff });
     }
   }

@@ -110,6 +110,7 @@ export class DataPathModel {
   #icmp(frame: Buffer, packet: Parsed): Outcome {
     const kind = icmpKind(frame, packet);
     if (kind === 'echo') return this.#echo(frame, packet);
+    if (kind === 'neighbour') return this.#end(Reason.PASS_NEIGHBOR, frame);
     if (kind === 'other') return this.#end(Reason.DROP_ICMP, frame);
     const flow = quotedFlow(frame, packet);
     if (typeof flow === 'number') return this.#end(flow, frame);
@@ -225,7 +226,7 @@ export class DataPathModel {
     if (typeof selected === 'number') return selected;
     const recordSyn = selected.recordSyn || persistent;
     const tracked = this.#remember(packet, service, tag, { ...selected, recordSyn }, session);
-    if (!session) this.admission.settled(packet, tag, { service: this.control.services[service]!, recorded: tracked });
+    if (!session) this.admission.settled(tag, { service: this.control.services[service]!, recorded: tracked });
     let choice: { backend: number } | number = selected;
     if (tracked) schedulers.countLoad(service, selected.backend, 1);
     else if (remembered === null && schedulers.isUnhashed(service)) {

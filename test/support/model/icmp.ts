@@ -12,11 +12,12 @@ import type { Addresses, Parsed } from './parse.js';
 const TCP = 6;
 const UDP = 17;
 
-export type IcmpKind = 'echo' | 'error' | 'other';
+export type IcmpKind = 'echo' | 'error' | 'neighbour' | 'other';
 
-export function icmpKind(frame: Buffer, { v6, l4At }: Parsed): IcmpKind {
+export function icmpKind(frame: Buffer, { v6, ipAt, l4At }: Parsed): IcmpKind {
   const type = frame[l4At]!;
   if (type === (v6 ? 128 : 8)) return 'echo';
+  if (v6 && type >= 133 && type <= 137 && frame[ipAt + 7] === 255) return 'neighbour';
   return (v6 ? [1, 2, 3, 4] : [3, 11, 12]).includes(type) ? 'error' : 'other';
 }
 

@@ -88,8 +88,14 @@ function parseIp4(frame: Buffer, at: number): Parsed {
   return sound ? parseTransport(frame, ip) : stopped(ip, Reason.DROP_MALFORMED);
 }
 
-function parseIp6(frame: Buffer, at: number): Parsed {
+/** In an IPv6 header such an address is nobody's. */
+function isMapped(address: Buffer): boolean {
+  return address.toString('hex').startsWith('00000000000000000000ffff');
+}
+
+function parseIp6(frame: Buffer, at: number): Parsed | number {
   const ipBytes = 40 + frame.readUInt16BE(at + 4);
+  if (isMapped(frame.subarray(at + 24, at + 40))) return Reason.PASS_NOT_VIP;
   const ip: IpPart = {
     v6: true,
     source: frame.subarray(at + 8, at + 24),
