@@ -170,10 +170,10 @@ struct quic_routing {
 };
 
 struct quic_server_key {
-	__u16 pool;
+	__u8 id[QUIC_SERVER_BYTES]; /* zero behind id_bytes */
 	__u8 id_bytes;
-	__u8 id[QUIC_SERVER_BYTES];
-	__u8 pad[2];
+	__u16 pool;
+	__u16 pad;
 };
 
 struct quic_server {

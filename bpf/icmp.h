@@ -103,6 +103,33 @@ static __always_inline int find_quoted_flow(struct xdp_md *ctx, struct packet *p
 	return VERDICT_NONE;
 }
 
+/* By a session, which it does not keep alive. */
+static __always_inline bool owner_by_session(struct work *work, __u64 tag)
+{
+	struct session_hit hit;
+
+	if (!session_find(tag, &hit) || !session_holds(&hit, &work->packet) || !backend_up(session_backend(hit.value)))
+		return false;
+	work->backend_id = session_backend(hit.value);
+	work->service_id = session_service(hit.value);
+	work->tracked = true;
+	return true;
+}
+
+/*
+ * Without its id a QUIC packet tells no more than where its client's first ones went: the owner, unless the client has
+ * changed its address since.
+ */
+static __always_inline int choose_quic_owner(struct work *work, const struct pool *pool)
+{
+	__u64 tag = quic_fallback_tag(work->packet.tag);
+
+	if (!owner_by_session(work, tag))
+		return select_hashed(work, pool, work->packet.tag);
+	work->packet.tag = tag;
+	return VERDICT_NONE;
+}
+
 /* A flow without a session: where the scheduler would send it, if that is a matter of the packet alone. */
 static __always_inline int choose_owner(struct work *work, const struct settings *settings)
 {
@@ -129,8 +156,9 @@ static __always_inline int choose_owner(struct work *work, const struct settings
 	case SCHEDULE_SOURCE:
 		return select_hashed(work, pool, source_fingerprint(&work->packet, settings));
 	case SCHEDULE_TUPLE:
-	case SCHEDULE_QUIC:
 		return select_hashed(work, pool, work->packet.tag);
+	case SCHEDULE_QUIC:
+		return choose_quic_owner(work, pool);
 	default:
 		return DROP_ICMP_NO_FLOW;
 	}
@@ -140,16 +168,9 @@ static __always_inline int choose_owner(struct work *work, const struct settings
 static __always_inline int route_error(struct work *work, const struct settings *settings)
 {
 	struct packet *packet = &work->packet;
-	struct session_hit hit;
 
 	packet->tag = flow_fingerprint(packet, settings);
-	if (session_find(packet->tag, &hit) && session_holds(&hit, packet) && backend_up(session_backend(hit.value))) {
-		work->backend_id = session_backend(hit.value);
-		work->service_id = session_service(hit.value);
-		work->tracked = true;
-		return VERDICT_NONE;
-	}
-	return choose_owner(work, settings);
+	return owner_by_session(work, packet->tag) ? VERDICT_NONE : choose_owner(work, settings);
 }
 
 /* VERDICT_NONE: to work->backend_id with it. */

@@ -65,7 +65,7 @@ static __noinline int long_way(struct xdp_md *ctx)
 	work->fresh = work->tracked = work->record_syn = false;
 	if (reason == VERDICT_NONE) {
 		packet->tag = flow_fingerprint(packet, settings);
-		reason = route(work, settings);
+		reason = route(ctx, work, settings);
 		if (packet->fragment && reason == VERDICT_NONE)
 			remember_fragment(work);
 	} else if (service_of(packet) == NO_VIP) {

@@ -6,6 +6,9 @@
 #include "admit.h"
 #include "turn.h"
 #include "persistence.h"
+#include "quic.h"
+
+#define VERDICT_CONTINUE (-9) /* not decided here */
 
 static __always_inline int record(struct work *work, __u64 value)
 {
@@ -71,33 +74,18 @@ static __always_inline int select_backend(struct work *work, const struct settin
 		return select_unhashed(work, !begins_flow(&work->packet));
 	if (service->schedule == SCHEDULE_SOURCE)
 		return select_hashed(work, pool, source_fingerprint(&work->packet, settings));
+	/* As TCH, so that a listener may go over from one to the other. */
+	if (service->schedule == SCHEDULE_QUIC)
+		return select_hashed(work, pool, quic_fallback_tag(work->packet.tag));
 	return select_hashed(work, pool, work->packet.tag);
 }
 
-/*
- * A new flow, or one whose session is over or has lost its backend (hit->slot is then its slot). `known`: the session
- * is alive, and no access list or limit is asked about it.
- */
-static __always_inline int choose(struct work *work, const struct settings *settings, const struct session_hit *hit,
-				  bool known)
+/* A new flow, or one whose session is over or has lost its backend (hit->slot is then its slot). */
+static __always_inline int choose(struct work *work, const struct settings *settings, const struct service *service,
+				  const struct session_hit *hit)
 {
-	int reason = VERDICT_NONE, id = service_of(&work->packet);
-	struct service *service;
-	__u32 service_id = id;
+	int reason = VERDICT_NONE;
 
-	if (id <= NO_LISTENER)
-		return id == NO_VIP ? PASS_NOT_VIP : DROP_NO_LISTENER;
-	work->service_id = service_id;
-	service = bpf_map_lookup_elem(&services_v2, &service_id);
-	if (!service)
-		return DROP_INTERNAL;
-	if (service->flags & SERVICE_STOPPED)
-		return DROP_STOPPED;
-	if (is_guarded(service) && !known) {
-		reason = admit(work, service);
-		if (reason != VERDICT_NONE)
-			return reason;
-	}
 	work->pool_id = service->pool;
 	work->record_syn = is_unhashed(service) || is_persistent(service);
 	work->backend_id = is_persistent(service) ? persistent_backend(work) : MAGLEV_NONE;
@@ -148,22 +136,74 @@ static __always_inline bool session_holds(const struct session_hit *hit, const s
 	return session_idle(hit->value, packet->tick) < REFRESH_TICKS || !session_expired(hit->value, packet->tick);
 }
 
-/* Fills backend_id and service_id of `work`, or gives the reason why the packet goes nowhere. */
-static __always_inline int route(struct work *work, const struct settings *settings)
+/* Is there a session that is not over? What was found is in `hit`, even where it says nothing any more. */
+static __always_inline bool is_known(const struct packet *packet, struct session_hit *hit)
 {
-	const struct packet *packet = &work->packet;
-	struct session_hit hit;
-	bool known = session_find(packet->tag, &hit) && session_holds(&hit, packet);
+	return session_find(packet->tag, hit) && session_holds(hit, packet);
+}
 
-	if (known && backend_up(session_backend(hit.value))) {
-		work->backend_id = session_backend(hit.value);
-		work->service_id = session_service(hit.value);
-		work->tracked = true;
-		if (session_touch(&hit, packet))
-			after_touch(work, session_state(hit.value));
+/* Where the session says. False: that backend is down. */
+static __always_inline bool follow_session(struct work *work, const struct session_hit *hit)
+{
+	if (!backend_up(session_backend(hit->value)))
+		return false;
+	work->backend_id = session_backend(hit->value);
+	work->service_id = session_service(hit->value);
+	work->tracked = true;
+	if (session_touch(hit, &work->packet))
+		after_touch(work, session_state(hit->value));
+	return true;
+}
+
+/*
+ * Where its connection id says; that is no new flow, so of what guards the listener only the access list is asked.
+ * VERDICT_CONTINUE: it has none that says anything.
+ */
+static __always_inline int route_by_id(struct xdp_md *ctx, struct work *work, const struct service *service)
+{
+	work->backend_id = quic_backend(ctx, work);
+	if (work->backend_id == MAGLEV_NONE)
+		return VERDICT_CONTINUE;
+	if (service->access && access_denied(&work->packet, service->access))
+		return refuse(DROP_ACCESS_DENIED, service->listener_limit);
+	return VERDICT_NONE;
+}
+
+/* Fills backend_id and service_id of `work`, or gives the reason why the packet goes nowhere. */
+static __always_inline int route(struct xdp_md *ctx, struct work *work, const struct settings *settings)
+{
+	struct session_hit hit;
+	bool known = is_known(&work->packet, &hit);
+	struct service *service;
+	int id, reason;
+
+	if (known && follow_session(work, &hit))
 		return VERDICT_NONE;
+	id = service_of(&work->packet);
+	if (id <= NO_LISTENER)
+		return id == NO_VIP ? PASS_NOT_VIP : DROP_NO_LISTENER;
+	work->service_id = id;
+	service = service_at(work->service_id);
+	if (!service)
+		return DROP_INTERNAL;
+	if (service->flags & SERVICE_STOPPED)
+		return DROP_STOPPED;
+	if (service->schedule == SCHEDULE_QUIC) {
+		reason = route_by_id(ctx, work, service);
+		if (reason != VERDICT_CONTINUE)
+			return reason;
+		work->packet.tag = quic_fallback_tag(work->packet.tag);
+		known = is_known(&work->packet, &hit);
+		if (known && follow_session(work, &hit))
+			return VERDICT_NONE;
 	}
-	return choose(work, settings, &hit, known);
+	/* A live session whose backend is down is no new flow. */
+	if (is_guarded(service) && !known) {
+		reason = admit(work, service);
+		if (reason != VERDICT_NONE)
+			return reason;
+	}
+	return choose(work, settings, service, &hit);
 }
 
 #endif

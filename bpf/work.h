@@ -24,6 +24,14 @@ struct least {
 	__s64 weight;
 };
 
+/* What begins a QUIC connection id (quic.h): its first octet, and what follows that; deciphered in place. */
+struct quic_id {
+	__u8 block[24];
+	__u8 first;
+	__u8 bytes; /* known of `block` */
+	__u8 pad[6];
+} __attribute__((aligned(8)));
+
 struct work {
 	struct packet packet;
 	__u32 service_id;
@@ -39,6 +47,7 @@ struct work {
 	__u8 pad[3];
 	struct insertion insertion;
 	struct least least;
+	struct quic_id quic;
 
 	__u32 sampled_tick[REASON_COUNT];
 	__u32 room_failures; /* searches for room that failed in a row */

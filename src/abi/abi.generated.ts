@@ -273,26 +273,26 @@ export const quicRoutingOffset = {
 
 export const quicServerKeySize = 20;
 export const quicServerKeyOffset = {
-  pool: 0,
-  idBytes: 2,
-  id: 3,
+  id: 0,
+  idBytes: 15,
+  pool: 16,
 } as const;
 export interface QuicServerKey {
-  readonly pool: number;
-  readonly idBytes: number;
   readonly id: Uint8Array;
+  readonly idBytes: number;
+  readonly pool: number;
 }
 export function readQuicServerKey(view: DataView, at: number): QuicServerKey {
   return {
-    pool: view.getUint16(at + 0, true),
-    idBytes: view.getUint8(at + 2),
-    id: new Uint8Array(view.buffer, view.byteOffset + at + 3, 15).slice(),
+    id: new Uint8Array(view.buffer, view.byteOffset + at + 0, 15).slice(),
+    idBytes: view.getUint8(at + 15),
+    pool: view.getUint16(at + 16, true),
   };
 }
 export function writeQuicServerKey(view: DataView, at: number, value: QuicServerKey): void {
-  view.setUint16(at + 0, value.pool, true);
-  view.setUint8(at + 2, value.idBytes);
-  new Uint8Array(view.buffer, view.byteOffset + at + 3, 15).set(value.id);
+  new Uint8Array(view.buffer, view.byteOffset + at + 0, 15).set(value.id);
+  view.setUint8(at + 15, value.idBytes);
+  view.setUint16(at + 16, value.pool, true);
 }
 
 export const quicServerSize = 4;

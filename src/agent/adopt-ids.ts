@@ -18,5 +18,6 @@ export function adoptIds(config: AgentConfig, node: DataPlaneNode, have: Tables)
   for (const [id, { identity }] of have.backends) ids.backends.adopt(identity, id);
   for (const [id, row] of have.egresses) ids.egresses.adopt(egressIdentity(egressDevice(row)), id);
   for (const [id, { identity }] of have.limits) ids.limits.adopt(identity, id);
+  for (const [id, { recipe }] of have.quicRoutings) ids.quicRoutings.adopt(recipe, id);
   return ids;
 }

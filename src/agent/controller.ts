@@ -338,11 +338,12 @@ export class Controller implements ConfigPort {
   /** Numbers that were given out for a state that did not come into force. */
   #releaseUnused(): void {
     const { ids } = this.#options;
-    const { services, pools, backends, egresses, limits } = this.#applied;
+    const { services, pools, backends, egresses, limits, quicRoutings } = this.#applied;
     ids.services.retain((_, id) => services.has(id) || this.retiring.services.has(id));
     ids.pools.retain((_, id) => pools.has(id));
     ids.egresses.retain((_, id) => egresses.has(id));
     ids.limits.retain((_, id) => limits.has(id));
+    ids.quicRoutings.retain((_, id) => quicRoutings.has(id));
     ids.backends.retain((_, id) => backends.has(id) || this.retiring.backends.has(id));
   }
 

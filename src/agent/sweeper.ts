@@ -169,9 +169,10 @@ export class Sweeper {
       const free = new Set(freeServices);
       ids.services.retain((_, id) => !free.has(id));
     }
-    const { pools, egresses, limits } = controller.applied;
+    const { pools, egresses, limits, quicRoutings } = controller.applied;
     if (ids.pools.size > pools.size) ids.pools.retain((_, id) => pools.has(id));
     if (ids.egresses.size > egresses.size) ids.egresses.retain((_, id) => egresses.has(id));
     if (ids.limits.size > limits.size) ids.limits.retain((_, id) => limits.has(id));
+    if (ids.quicRoutings.size > quicRoutings.size) ids.quicRoutings.retain((_, id) => quicRoutings.has(id));
   }
 }

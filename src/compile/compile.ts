@@ -5,6 +5,7 @@ import {
   ServiceFlags,
   SessionState,
 } from '../abi/abi.generated.js';
+import { CapacityError, InvalidError } from '../base/errors.js';
 import type { Ip } from '../base/ip.js';
 import type { Desired, Listener } from '../config/desired.js';
 import { compileAccess } from './access.js';
@@ -23,6 +24,7 @@ import type { IdLedger } from './ids.js';
 import { compileLimits } from './limits.js';
 import { compilePool, type PoolSpec, specOf } from './pool.js';
 import { PooledRows } from './pooled.js';
+import { type QuicRoutingRow, type QuicServerRow, quicRoutingOf, quicServerKeyText } from './quic.js';
 import { emptyTables, type PoolRow, protocolNumber, type Tables, type VipRow, vipKeyText } from './tables.js';
 import { viewsOf, viewText } from './views.js';
 
@@ -40,7 +42,7 @@ export interface Previous {
 
 /**
  * Pure and complete: the tables that the kernel should hold. `inForce`: those that it holds; pools keep the numbers
- * that they have there. @throws CapacityError
+ * that they have there. @throws CapacityError, InvalidError
  */
 export function compile(
   desired: Desired,
@@ -61,11 +63,13 @@ export function compile(
   const services = new Map<number, CompiledService>();
   const vips = new Map<string, VipRow>();
   const stoppedServices = new Set<number>();
+  const quic = new QuicTables(ids);
   for (const { loadBalancer, listener, poolKey } of uses) {
+    if (listener.scheduler === 'QCH') quic.addServers(pools.get(poolKey)!);
     for (const vip of loadBalancer.addresses) {
       const protocol = protocolNumber[listener.protocol];
       const id = ids.services.assign(serviceIdentity(listener, vip));
-      services.set(id, { id, vip, loadBalancer, listener, pool: pools.get(poolKey)! });
+      services.set(id, { id, vip, loadBalancer, listener, pool: pools.get(poolKey)!, quic: quic.of(listener) });
       if (listener.stopped) stoppedServices.add(id);
       addVip(vips, { address: vip, port: listener.port, protocol, service: id });
     }
@@ -93,6 +97,8 @@ export function compile(
       egresses: egressRows(pools.values(), observed, { ids, inForce }),
       access,
       limits: new Map([...numbers.limits].map(([id, { row }]) => [id, row])),
+      quicRoutings: quic.routings,
+      quicServers: quic.servers,
     },
     pools: [...pools.values()],
     services,
@@ -103,6 +109,40 @@ export function compile(
 }
 
 type Admission = Pick<Service, 'access' | 'listenerLimit' | 'balancerLimit'>;
+/** What listeners with the scheduler QCH need beside what others do. */
+class QuicTables {
+  readonly routings = new Map<number, QuicRoutingRow>();
+  readonly servers = new Map<string, QuicServerRow>();
+
+  constructor(private readonly ids: IdLedger) {}
+
+  /** The number of the listener's configurations; 0: it has none. @throws InvalidError */
+  of({ scheduler, quic }: Listener): number {
+    if (scheduler !== 'QCH' || quic.length === 0) return 0;
+    const row = quicRoutingOf(quic);
+    const id = this.#numberOf(row);
+    this.routings.set(id, row);
+    return id;
+  }
+
+  #numberOf({ recipe }: QuicRoutingRow): number {
+    try {
+      return this.ids.quicRoutings.assign(recipe);
+    } catch (error) {
+      if (!(error instanceof CapacityError)) throw error;
+      const description = `${error.wanted} different sets of QUIC configs, ${error.limit} are possible: let listeners share one`;
+      throw new InvalidError([{ field: 'loadBalancers', description }]);
+    }
+  }
+
+  addServers({ id: pool, backends }: CompiledPool): void {
+    for (const { id, backend } of backends) {
+      if (backend.quicServerId.length === 0) continue;
+      const row = { pool, serverId: backend.quicServerId, backend: id };
+      this.servers.set(quicServerKeyText(row), row);
+    }
+  }
+}
 
 /** Not a closure of compile(): its context would hold the result before, which holds the one before that, and so on. */
 function rowOf({ row }: CompiledBackend): BackendRow {
@@ -128,8 +168,13 @@ function isDue({ nextChangeMs }: CompiledPool, { nowMs = 0 }: Observed): boolean
   return nextChangeMs !== null && nowMs >= nextChangeMs;
 }
 
-function serviceIdentity({ protocol, port }: Listener, vip: Ip): bigint {
-  return rememberedIdentity('service', `${protocolNumber[protocol]}\0${vip}\0${port}`);
+/**
+ * With QCH a listener is another: its flows' sessions are of another kind, and those that it had by another scheduler
+ * must not stand against a connection id.
+ */
+function serviceIdentity({ protocol, port, scheduler }: Listener, vip: Ip): bigint {
+  const place = `${protocolNumber[protocol]}\0${vip}\0${port}`;
+  return rememberedIdentity('service', scheduler === 'QCH' ? `${place}\0quic` : place);
 }
 
 const scheduleOf = {
@@ -142,7 +187,7 @@ const scheduleOf = {
 } as const;
 
 function serviceRow(
-  { listener, loadBalancer, pool, vip }: CompiledService,
+  { listener, loadBalancer, pool, vip, quic }: CompiledService,
   tickMs: number,
   admission: Admission,
 ): Service {
@@ -157,7 +202,7 @@ function serviceRow(
     flags: ServiceFlags.SERVICE_IN_USE | (listener.stopped ? ServiceFlags.SERVICE_STOPPED : 0),
     timeoutTicks,
     schedule: scheduleOf[listener.scheduler],
-    quic: 0,
+    quic,
     maxSegment: loadBalancer.maxSegmentSize,
     identity: serviceIdentity(listener, vip),
     ...admission,

@@ -49,6 +49,8 @@ export interface CompiledService {
   readonly loadBalancer: LoadBalancer;
   readonly listener: Listener;
   readonly pool: CompiledPool;
+  /** Number of its QUIC configurations; 0: none. */
+  readonly quic: number;
 }
 
 /** A backend group as the listeners see it that share its health check. */

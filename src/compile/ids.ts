@@ -59,6 +59,9 @@ export class IdSpace {
   }
 }
 
+/** Listeners with QUIC configurations that no other has: what fits the 8 bits of a service's row. */
+const QUIC_ROUTINGS = 256;
+
 export interface IdLimits {
   readonly services: number;
   readonly pools: number;
@@ -78,6 +81,7 @@ export class IdLedger {
   readonly egresses = new IdSpace('interfaces', MAX_EGRESSES + 1);
   /** Of listeners and LoadBalancers: at most two for each service. */
   readonly limits: IdSpace;
+  readonly quicRoutings = new IdSpace('distinct sets of QUIC configs', QUIC_ROUTINGS);
 
   constructor(limits: IdLimits) {
     this.services = new IdSpace('limits.services', Math.min(limits.services + 1, 65536));

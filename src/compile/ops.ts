@@ -1,6 +1,7 @@
 import type { Backend, Egress, Service } from '../abi/abi.generated.js';
 import type { Ip } from '../base/ip.js';
 import type { AccessEntries } from './access-entries.js';
+import { type QuicRoutingRow, type QuicServerRow, quicServerKeyText } from './quic.js';
 import type { SlotOrder } from './slots.js';
 import type { LimitRow, PoolMember, VipRow } from './tables.js';
 
@@ -40,6 +41,10 @@ export type TableOp =
   /** What a limit of the same identity has counted stays. */
   | { readonly op: 'write-limit'; readonly id: number; readonly row: LimitRow }
   | { readonly op: 'clear-limit'; readonly id: number }
+  | { readonly op: 'write-quic-routing'; readonly id: number; readonly row: QuicRoutingRow }
+  | { readonly op: 'clear-quic-routing'; readonly id: number }
+  | { readonly op: 'add-quic-server'; readonly row: QuicServerRow }
+  | { readonly op: 'remove-quic-server'; readonly row: QuicServerRow }
   | { readonly op: 'write-service'; readonly id: number; readonly row: Service }
   | { readonly op: 'clear-service'; readonly id: number }
   | { readonly op: 'write-filter'; readonly addresses: readonly Ip[] }
@@ -72,6 +77,14 @@ export function describeOp(op: TableOp): string {
       return `write limit ${op.id}`;
     case 'clear-limit':
       return `clear limit ${op.id}`;
+    case 'write-quic-routing':
+      return `write QUIC configurations ${op.id}`;
+    case 'clear-quic-routing':
+      return `clear QUIC configurations ${op.id}`;
+    case 'add-quic-server':
+      return `add QUIC server ${quicServerKeyText(op.row)}`;
+    case 'remove-quic-server':
+      return `remove QUIC server ${quicServerKeyText(op.row)}`;
     case 'write-service':
       return `write service ${op.id}`;
     case 'clear-service':

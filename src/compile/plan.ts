@@ -19,9 +19,11 @@ export function plan(
 ): readonly TableOp[] {
   const services = changedServices(have, want);
   const vips = changedVips(have, want);
+  const quic = changedQuic(have, want);
   return [
     ...writtenEgresses(have, want),
     ...risingBackends(have, want),
+    ...quic.write,
     ...swapTables(have, want, options),
     ...addedAccess(have, want),
     ...changedLimits(have, want),
@@ -33,6 +35,7 @@ export function plan(
     ...services.clear,
     ...removedAccess(have, want),
     ...clearedLimits(have, want),
+    ...quic.clear,
     ...clearedPools(have, want),
     ...fallingBackends(have, want),
     ...clearedEgresses(have, want),
@@ -236,6 +239,25 @@ function changedServices(have: Tables, want: Tables): { write: TableOp[]; clear:
   }
   const gone = [...have.services.keys()].filter((id) => !want.services.has(id));
   return { write, clear: gone.map((id) => ({ op: 'clear-service', id })) };
+}
+
+/** Server ids name backends that are there, and services configurations that are; what goes is named by nothing. */
+function changedQuic(have: Tables, want: Tables): { write: TableOp[]; clear: TableOp[] } {
+  const write: TableOp[] = [];
+  const clear: TableOp[] = [];
+  for (const [key, row] of want.quicServers) {
+    if (have.quicServers.get(key)?.backend !== row.backend) write.push({ op: 'add-quic-server', row });
+  }
+  for (const [id, row] of want.quicRoutings) {
+    if (have.quicRoutings.get(id)?.recipe !== row.recipe) write.push({ op: 'write-quic-routing', id, row });
+  }
+  for (const id of have.quicRoutings.keys()) {
+    if (!want.quicRoutings.has(id)) clear.push({ op: 'clear-quic-routing', id });
+  }
+  for (const [key, row] of have.quicServers) {
+    if (!want.quicServers.has(key)) clear.push({ op: 'remove-quic-server', row });
+  }
+  return { write, clear };
 }
 
 function changedVips(have: Tables, want: Tables): { add: TableOp[]; remove: TableOp[] } {

@@ -1,6 +1,7 @@
 import type { Backend, Egress, Limit, Pool, Service } from '../abi/abi.generated.js';
 import type { Ip } from '../base/ip.js';
 import type { AccessEntries } from './access-entries.js';
+import type { QuicRoutingRow, QuicServerRow } from './quic.js';
 import type { SlotOrder } from './slots.js';
 
 /** What the kernel's control maps hold, or should hold: rows by id. Rows are immutable; equal references are equal. */
@@ -13,6 +14,8 @@ export interface Tables {
   /** By number; an empty list is not in the kernel. */
   readonly access: ReadonlyMap<number, AccessEntries>;
   readonly limits: ReadonlyMap<number, LimitRow>;
+  readonly quicRoutings: ReadonlyMap<number, QuicRoutingRow>;
+  readonly quicServers: ReadonlyMap<string, QuicServerRow>;
 }
 
 /** What is used of a ReadonlyMap by id. */
@@ -63,6 +66,8 @@ export const emptyTables: Tables = {
   egresses: new Map(),
   access: new Map(),
   limits: new Map(),
+  quicRoutings: new Map(),
+  quicServers: new Map(),
 };
 
 export const protocolNumber = { tcp: 6, udp: 17 } as const;

@@ -10,6 +10,7 @@ import type { BpfMap } from './addon.js';
 import { LimitMap } from './limits.js';
 import { Loads } from './loads.js';
 import { FillAhead } from './maglev-fill.js';
+import { QuicMaps } from './quic-maps.js';
 
 /** How long the table before a swap serves handshakes that began with it: a SYN's retransmissions fit in. */
 export const HANDOVER_MS = 10_000;
@@ -27,6 +28,9 @@ export interface ControlMaps {
   readonly access: BpfMap;
   readonly limits: BpfMap;
   readonly refusals: BpfMap;
+  readonly quic_routes: BpfMap;
+  readonly quic_servers: BpfMap;
+  readonly aes: BpfMap;
 }
 
 function keyOf(id: number): Uint8Array {
@@ -111,6 +115,7 @@ export class ControlTables {
   readonly #egresses: RowMap<abi.Egress>;
   readonly access: AccessMap;
   readonly limitRows: LimitMap;
+  readonly #quic: QuicMaps;
 
   constructor(
     private readonly maps: ControlMaps,
@@ -124,6 +129,7 @@ export class ControlTables {
     this.#egresses = new RowMap(maps.egresses, abi.egressSize, abi.readEgress, abi.writeEgress, inUse);
     this.access = new AccessMap(maps.access);
     this.limitRows = new LimitMap(maps);
+    this.#quic = new QuicMaps(maps);
   }
 
   /** The data path's time, 32 bits. */
@@ -165,6 +171,7 @@ export class ControlTables {
       egresses: this.#egresses.read(),
       access: known?.access ?? this.access.read(),
       limits: this.limitRows.read(),
+      ...this.#quic.read(),
     };
   }
 
@@ -252,6 +259,12 @@ export class ControlTables {
         break;
       case 'clear-limit':
         this.limitRows.clear(op.id);
+        break;
+      case 'write-quic-routing':
+      case 'clear-quic-routing':
+      case 'add-quic-server':
+      case 'remove-quic-server':
+        this.#quic.perform(op);
         break;
       case 'clear-service':
         this.#services.clear(op.id);

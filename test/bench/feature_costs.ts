@@ -4,7 +4,7 @@ import { asCase, type Case, type CaseOptions, type CaseOutcome, driverCase, fram
 import type { DriverHost } from './driver.js';
 import { runDriver } from './driver.js';
 import { lbTarget } from './features.js';
-import { type Kind, specOf } from './kinds.js';
+import { type Kind, quicConfigs, quicServerId, specOf } from './kinds.js';
 import { clearTable, observe, since } from './observe.js';
 import type { Options } from './options.js';
 
@@ -60,6 +60,16 @@ const limits = limit({
   newSessionsPerSecondPerSource: huge,
 });
 
+const quic = (desired: Desired): Desired => ({
+  ...everyListener(({ protocol }) =>
+    protocol === 'udp' ? { scheduler: 'QCH', quic: Object.values(quicConfigs) } : {},
+  )(desired),
+  backendGroups: desired.backendGroups.map((group) => ({
+    ...group,
+    backends: group.backends.map((one, i) => ({ ...one, quicServerId: quicServerId(i + 1) })),
+  })),
+});
+
 const featureCosts: readonly FeatureCost[] = [
   { name: 'access list, 10 entries', kinds: [...openers, 'tcp4-ack'], change: denied(10) },
   { name: 'access list, 100k entries', kinds: [...openers, 'tcp4-ack'], change: denied(100_000) },
@@ -76,6 +86,7 @@ const featureCosts: readonly FeatureCost[] = [
   { name: 'SCH', kinds: openers, change: everyListener(() => ({ scheduler: 'SCH' })) },
   { name: 'WRR', kinds: all, change: everyListener(() => ({ scheduler: 'WRR' })) },
   { name: 'WLC, 100 backends', kinds: all, change: everyListener(() => ({ scheduler: 'WLC' })) },
+  { name: 'QCH', kinds: ['quic4', 'quic4-sealed'], change: quic },
   {
     name: 'everything: access list, limits, persistence, MSS, WRR',
     kinds: all,

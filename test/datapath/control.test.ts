@@ -16,7 +16,9 @@ const sorted = <Row>(rows: Iterable<readonly [string | number, Row]>): unknown =
   [...rows].map(([key, row]) => [String(key), row] as const).sort(([a], [b]) => (a < b ? -1 : 1));
 
 /** The time of a handover's end is the machine's own. */
-const comparable = ({ vips, services, pools, backends, egresses }: Tables): unknown => ({
+const comparable = ({ vips, services, pools, backends, egresses, quicRoutings, quicServers }: Tables): unknown => ({
+  quicRoutings: sorted(quicRoutings),
+  quicServers: sorted([...quicServers].map(([key, { backend }]) => [key, backend] as const)),
   vips: sorted(vips),
   services: sorted(services),
   pools: sorted(

@@ -6,7 +6,7 @@
 import test, { type ExecutionContext } from 'ava';
 import { BackendFlags, backendOffset, backendSize, egressSize, Reason } from '../../src/abi/abi.generated.js';
 import { parseMac } from '../../src/base/ip.js';
-import type { Desired, Listener, LoadBalancer } from '../../src/config/desired.js';
+import type { Backend, Desired, Listener, LoadBalancer, QuicConfig } from '../../src/config/desired.js';
 import { RingReader } from '../../src/dataplane/addon.js';
 import { parseEarlyFragments } from '../../src/events/early-fragments.js';
 import { Comparison } from '../support/compare.js';
@@ -33,6 +33,24 @@ const backendNames = ['l1', 'l2', 'l3', 'a1', 'a2', 'a3', 'b1', 'b2', 'b3'];
 /** Ports of the VIPs `l2` whose listeners have any scheduler, and may keep clients to their backends. */
 const anyScheduler = { tcp: [8081, 8082], udp: [8083] };
 
+/** Configurations that come and go under the same numbers. */
+const quicConfigs: readonly (readonly QuicConfig[])[] = [
+  [{ id: 0, serverIdLength: 2, nonceLength: 6, key: null }],
+  [
+    { id: 1, serverIdLength: 2, nonceLength: 14, key: Buffer.from('8f95f09245765f80256934e50c66207f', 'hex') },
+    { id: 0, serverIdLength: 2, nonceLength: 4, key: null },
+    { id: 6, serverIdLength: 2, nonceLength: 17, key: null },
+  ],
+  [{ id: 2, serverIdLength: 2, nonceLength: 14, key: Buffer.alloc(16, 7) }],
+  [{ id: 1, serverIdLength: 15, nonceLength: 4, key: null }],
+  [{ id: 3, serverIdLength: 15, nonceLength: 1, key: Buffer.alloc(16, 9) }],
+];
+const serverIdOf = (n: number, length: number): Buffer => Buffer.alloc(length, 0x20 + n);
+const quic = {
+  configs: quicConfigs.flat(),
+  serverIds: [1, 2, 3].flatMap((n) => [2, 15].map((length) => serverIdOf(n, length))),
+};
+
 const secondMac = '02:00:00:00:00:12';
 
 const targets: Target[] = [
@@ -42,6 +60,8 @@ const targets: Target[] = [
     { address, port: 8080, protocol: 'tcp' },
     ...anyScheduler.tcp.map((port): Target => ({ address, port, protocol: 'tcp' })),
     ...anyScheduler.udp.map((port): Target => ({ address, port, protocol: 'udp' })),
+    { address, port: 4433, protocol: 'udp', quic },
+    { address, port: 4433, protocol: 'udp', quic },
   ]),
   { address: '192.0.2.11', port: 80, protocol: 'tcp' },
   { address: '192.0.2.11', port: 443, protocol: 'udp' },
@@ -74,6 +94,11 @@ function randomDesired(random: Random, lasting = false): Desired {
     );
   const clamped = (name: string, addresses: readonly string[], listeners: readonly Listener[]): LoadBalancer =>
     loadBalancer(name, addresses, listeners, { maxSegmentSize: random.pick([0, 0, 536, 1300, 1400]) });
+  const configs = random.pick(quicConfigs);
+  const withServerId = (one: Backend): Backend => ({
+    ...one,
+    quicServerId: serverIdOf(random.chance(0.95) ? Number(one.name.slice(1)) : 9, configs[0]!.serverIdLength),
+  });
   const balancers = [
     clamped('l2', vips.l2, [
       listener({ port: 80, backendGroup: 'l2', ...checked, stopped }),
@@ -82,6 +107,13 @@ function randomDesired(random: Random, lasting = false): Desired {
       listener({ port: 9, backendGroup: 'l2', stopped: true }),
       ...scheduled('tcp'),
       ...scheduled('udp'),
+      listener({
+        port: 4433,
+        protocol: 'udp',
+        backendGroup: 'l2',
+        ...checked,
+        ...(random.chance(0.9) ? { scheduler: 'QCH', quic: configs } : {}),
+      }),
     ]),
     clamped('tunnel4', vips.tunnel4, [
       listener({ port: 80, backendGroup: 'tunnel4', ...checked }),
@@ -90,11 +122,7 @@ function randomDesired(random: Random, lasting = false): Desired {
     clamped('tunnel6', vips.tunnel6, [listener({ port: 80, backendGroup: 'tunnel6', ...checked })]),
   ];
   const groups = [
-    group(
-      'l2',
-      'L2_DSR',
-      members('l', (i) => `203.0.113.${20 + i}`),
-    ),
+    group('l2', 'L2_DSR', members('l', (i) => `203.0.113.${20 + i}`).map(withServerId)),
     group(
       'tunnel4',
       random.pick(['IPIP', 'GUE']),

@@ -32,7 +32,11 @@ const groupOf = (index: number): fc.Arbitrary<BackendGroup> =>
       group(
         groupNames[index]!,
         forwarding,
-        weights.flatMap((weight, n) => (weight === null ? [] : [backend(`be${n}`, backendAddress(index, n), weight)])),
+        weights.flatMap((weight, n) =>
+          weight === null
+            ? []
+            : [{ ...backend(`be${n}`, backendAddress(index, n), weight), quicServerId: Uint8Array.of(n) }],
+        ),
       ),
     );
 
@@ -75,7 +79,8 @@ const listenerFields = fc.record({
   backendGroup: fc.constantFrom<string>(...groupNames),
   healthCheck: fc.constantFrom(...checks),
   allUnhealthy: fc.constantFrom<Listener['allUnhealthy']>('FAIL_OPEN', 'FAIL_CLOSED'),
-  scheduler: fc.constantFrom<Listener['scheduler']>('TCH', 'TCH', 'SCH', 'WRR', 'RR', 'WLC'),
+  scheduler: fc.constantFrom<Listener['scheduler']>('TCH', 'TCH', 'SCH', 'WRR', 'RR', 'WLC', 'QCH'),
+  quicConfig: fc.nat({ max: 2 }),
   sourcePersistenceMs: fc.constantFrom(0, 60_000),
   slowStartMs: fc.constantFrom(0, 0, 10_000),
   sessionTimeoutMs: fc.constantFrom(10_000, 900_000),
@@ -84,7 +89,17 @@ const listenerFields = fc.record({
 
 const listenersOf = fc
   .uniqueArray(listenerFields, { maxLength: 4, selector: ({ protocol, port }) => `${protocol}/${port}` })
-  .map((fields) => fields.map(listener));
+  .map((all) =>
+    all.map(({ scheduler, quicConfig, ...fields }) => {
+      if (scheduler !== 'QCH') return listener({ ...fields, scheduler });
+      if (fields.protocol === 'tcp') return listener(fields);
+      return listener({
+        ...fields,
+        scheduler,
+        quic: [{ id: quicConfig, serverIdLength: 1, nonceLength: 15, key: Buffer.alloc(16, quicConfig) }],
+      });
+    }),
+  );
 
 /** Which variant of each group is in force (none: the group is gone), and who has which address. */
 const choice = fc.record({

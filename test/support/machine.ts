@@ -7,6 +7,7 @@ import { type Backend, BackendFlags, type Egress, PoolFlags, type Service } from
 import { bytesToIp, type Ip } from '../../src/base/ip.js';
 import { AccessEntries } from '../../src/compile/access-entries.js';
 import type { TableOp } from '../../src/compile/ops.js';
+import { type QuicRoutingRow, type QuicServerRow, quicServerKeyText } from '../../src/compile/quic.js';
 import { slotCount } from '../../src/compile/slots.js';
 import type { LimitRow, PoolRow, Tables, VipRow } from '../../src/compile/tables.js';
 import { vipKeyText } from '../../src/compile/tables.js';
@@ -21,6 +22,8 @@ export class Machine {
   readonly egresses = new Map<number, Egress>();
   readonly access = new Map<number, AccessEntries>();
   readonly limits = new Map<number, LimitRow>();
+  readonly quicRoutings = new Map<number, QuicRoutingRow>();
+  readonly quicServers = new Map<string, QuicServerRow>();
   /** Who is in each Maglev table. */
   readonly contents = new Map<number, Pick<PoolRow, 'order' | 'members'>>();
   filter: ReadonlySet<Ip> = new Set();
@@ -44,6 +47,8 @@ export class Machine {
       egresses: new Map(this.egresses),
       access: new Map(this.access),
       limits: new Map(this.limits),
+      quicRoutings: new Map(this.quicRoutings),
+      quicServers: new Map(this.quicServers),
     };
   }
 
@@ -82,6 +87,18 @@ export class Machine {
         break;
       case 'clear-limit':
         this.limits.delete(op.id);
+        break;
+      case 'write-quic-routing':
+        this.quicRoutings.set(op.id, { recipe: op.row.recipe, configs: [] });
+        break;
+      case 'clear-quic-routing':
+        this.quicRoutings.delete(op.id);
+        break;
+      case 'add-quic-server':
+        this.quicServers.set(quicServerKeyText(op.row), op.row);
+        break;
+      case 'remove-quic-server':
+        this.quicServers.delete(quicServerKeyText(op.row));
         break;
       case 'write-service':
         this.services.set(op.id, op.row);
@@ -169,6 +186,15 @@ export class Machine {
     if (!this.vips.has(vipKeyText({ address: row.address, port: 0, protocol: 0 }))) return wrong('not marked as a VIP');
     const service = this.services.get(row.service);
     if (!service) return wrong(`no service ${row.service}`);
+    if (service.quic !== 0 && !this.quicRoutings.has(service.quic)) return wrong(`no QUIC configs ${service.quic}`);
+    const servers = [...this.quicServers.values()].filter(({ pool }) => pool === service.pool);
+    for (const { backend } of service.quic === 0 ? [] : servers) {
+      const row = this.backends.get(backend);
+      if (!row) return wrong(`a QUIC server id names backend ${backend}, which is not there`);
+      if (row.flags & BackendFlags.BACKEND_RETIRED) return wrong(`a QUIC server id names retired backend ${backend}`);
+      const address = bytesToIp(row.address);
+      if (!allowed.get(key)?.has(address)) return wrong(`a QUIC server id leads to ${address}`);
+    }
     const pool = this.pools.get(service.pool);
     if (!pool?.placed) return wrong(`no pool ${service.pool}`);
     const content = this.contents.get(pool.placed.table);

@@ -1,6 +1,9 @@
 /** Packets as they come, and as they should not: flows that come again, and bytes bent in every way. */
+
+import type { QuicConfig } from '../../src/config/desired.js';
 import { fragment6, header6 } from './fragments.js';
 import { ethernet, type IpPacket, ip4, ip6, type Payload, type VlanTag, vlan } from './frame.js';
+import { connectionId, longHeader, shortHeader } from './quic.js';
 import type { Random } from './random.js';
 import { extended, randomIcmp } from './random_icmp.js';
 import { icmp4, icmp6, raw, tcp, udp } from './transport.js';
@@ -9,6 +12,8 @@ export interface Target {
   readonly address: string;
   readonly port: number;
   readonly protocol: 'tcp' | 'udp';
+  /** It speaks QUIC: datagrams that servers' ids are in, and such as clients begin with. */
+  readonly quic?: { readonly configs: readonly QuicConfig[]; readonly serverIds: readonly Uint8Array[] };
 }
 
 export interface TrafficOptions {
@@ -187,13 +192,35 @@ export class RandomTraffic {
       from: 1024 + random.below(this.options.portsPerClient),
       to: random.chance(0.02) ? random.below(65_536) : target.port,
     };
-    const data = random.bytes(random.pick([0, 0, 1, 20, 60]));
+    const quic = target.quic && random.chance(0.9) ? this.#datagram(target.quic) : null;
+    const data = quic ?? random.bytes(random.pick([0, 0, 1, 20, 60]));
     const kind = random.below(50);
     if (kind === 0) return v6 ? icmp6(random.pick([128, 135]), 0, data) : icmp4(3, 4, data);
     if (kind === 1) return raw(random.below(256), data);
     if (kind === 2 && v6) return header6(random.pick([0, 43, 44, 51, 60, 135]), tcp({ ...ports, flags: 'A' }, data));
     if (kind === 3) return tcp({ ...ports, flags: 'A' }, Buffer.alloc(random.pick([1380, 1400, 1420, 1440, 1460])));
     return this.#transport(target, ports, data);
+  }
+
+  /** Ids of known servers and unknown ones, whole, too long, cut off and bent, in headers long and short. */
+  #datagram({ configs, serverIds }: NonNullable<Target['quic']>): Buffer {
+    const { random } = this;
+    const config = random.pick(configs);
+    const length = config.serverIdLength;
+    const known = serverIds.filter((id) => id.length === length);
+    const serverId = known.length > 0 && random.chance(0.8) ? random.pick(known) : random.bytes(length);
+    const nonce = random.bytes(config.nonceLength);
+    let id = connectionId({ config, serverId, nonce, low: random.below(32) });
+    if (random.chance(0.1)) id = random.bytes(random.below(21));
+    if (random.chance(0.1)) id = Buffer.concat([id, random.bytes(random.below(21 - Math.min(20, id.length)))]);
+    if (random.chance(0.05)) id[0]! ^= 1 << random.below(8);
+    if (random.chance(0.05)) id = id.subarray(0, random.below(id.length + 1));
+    const rest = random.bytes(random.pick([0, 1, 3, 17, 20, 40]));
+    const datagram = random.chance(0.5)
+      ? shortHeader(id, rest)
+      : longHeader(id, { type: random.below(4), version: random.pick([0, 1, 1, 2, 0x6b33_43cf]), rest });
+    if (random.chance(0.02)) datagram[Math.min(5, datagram.length - 1)] = random.below(256);
+    return random.chance(0.05) ? datagram.subarray(0, random.below(datagram.length + 1)) : datagram;
   }
 
   /** A test run takes no frame below 14 bytes. */

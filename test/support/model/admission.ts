@@ -57,9 +57,8 @@ export class AdmissionModel {
 
   /** Null, or the reason against it. All limits are asked before any is charged. */
   admit(packet: Parsed, tag: bigint, service: Service): number | null {
-    if (service.access !== 0 && this.#isDenied(packet, service.access)) {
-      return this.#refuse(Reason.DROP_ACCESS_DENIED, service.listenerLimit);
-    }
+    const refusal = this.admitClient(packet, service);
+    if (refusal !== null) return refusal;
     const limits = this.#limitsOf(service);
     if (limits.length === 0) return null;
     const begun = !packet.flags.syn && this.#hasReceipt(tag);
@@ -74,6 +73,12 @@ export class AdmissionModel {
       this.#chargeSource(packet, id, limit);
     }
     return null;
+  }
+
+  /** By the access list alone. */
+  admitClient(packet: Parsed, service: Service): number | null {
+    if (service.access === 0 || !this.#isDenied(packet, service.access)) return null;
+    return this.#refuse(Reason.DROP_ACCESS_DENIED, service.listenerLimit);
   }
 
   /** `recorded`: the flow has a new session in a slot that was free for it. */

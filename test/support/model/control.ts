@@ -1,6 +1,7 @@
 /** The control maps as plain objects, read back from the kernel. */
 import * as abi from '../../../src/abi/abi.generated.js';
 import type { FlowKey } from '../../../src/compile/fingerprint.js';
+import type { QuicConfig } from '../../../src/config/desired.js';
 import type { BpfMap } from '../../../src/dataplane/addon.js';
 import type { DataPath } from '../data_path.js';
 import { bitsOf } from './admission.js';
@@ -27,6 +28,10 @@ export interface Control {
   /** By number of the list. */
   readonly access: ReadonlyMap<number, readonly ListedPrefix[]>;
   readonly sourceCells: number;
+  /** QUIC configurations by their number: as the desired state has them. */
+  readonly quicConfigs: ReadonlyMap<number, readonly QuicConfig[]>;
+  /** Backend by pool and server id in hex: "3/0a0b". */
+  readonly quicServers: ReadonlyMap<string, number>;
 }
 
 export interface ListedPrefix {
@@ -64,6 +69,13 @@ export function readControl(lb: DataPath): Control {
     limits: rows(maps.limits, abi.limitSize, abi.readLimit),
     access: readAccess(maps.access),
     sourceCells: maps.sources.info.maxEntries,
+    quicConfigs: new Map(
+      [...(lb.compiled?.tables.quicRoutings ?? [])].map(([id, { configs }]): [number, readonly QuicConfig[]] => [
+        id,
+        configs,
+      ]),
+    ),
+    quicServers: new Map([...lb.control.read().quicServers].map(([key, { backend }]) => [key, backend])),
   };
 }
 

@@ -5,13 +5,14 @@
 import { Reason, Schedule, ServiceFlags, SessionState, TableEvent } from '../../../src/abi/abi.generated.js';
 import { AdmissionModel } from './admission.js';
 import { type Control, vipText } from './control.js';
-import { datagramFingerprint, type FlowParts, flowFingerprint } from './fingerprint.js';
+import { datagramFingerprint, type FlowParts, flowFingerprint, quicFallbackTag } from './fingerprint.js';
 import { forwardFrame } from './forward.js';
 import { FragmentModel } from './fragments.js';
 import { echoReply, icmpKind, isPlainEcho, mayBeTold, type QuotedFlow, quotedFlow, tooBig } from './icmp.js';
 import { egressOf, leaveBy } from './leave.js';
 import { type Addresses, mapped, type Parsed, parseFrame } from './parse.js';
 import { PersistenceModel } from './persistence.js';
+import { QuicModel } from './quic.js';
 import { SchedulerModel } from './schedulers.js';
 import { lowerSegment } from './segment.js';
 import { idleTicks, type Session, SessionModel } from './session_table.js';
@@ -32,6 +33,8 @@ export interface TrafficModel {
 }
 
 interface Choice {
+  /** Where it is another than the flow's own. */
+  tag?: bigint;
   backend: number;
   service: number;
   fresh: boolean;
@@ -61,6 +64,7 @@ export class DataPathModel {
     () => this.control,
     () => this.now,
   );
+  readonly #quic = new QuicModel(this);
 
   constructor(
     bucketCount: number,
@@ -98,12 +102,13 @@ export class DataPathModel {
   }
 
   #flow(frame: Buffer, packet: Parsed): Outcome {
-    const tag = flowFingerprint(packet, packet, this.control.key);
-    const choice = this.#route(packet, tag);
+    const flowTag = flowFingerprint(packet, packet, this.control.key);
+    const choice = this.#route(frame, packet, flowTag);
+    const tag = typeof choice === 'object' && choice.tag ? choice.tag : flowTag;
     if (typeof choice === 'number') return this.#end(choice, frame, tag);
     if (packet.fragment === 'none') return { ...this.#deliver(frame, packet, choice, tag), tag };
     const datagram = datagramFingerprint(packet, this.control.key);
-    this.fragments.remember({ tag: datagram, ...choice, seen: this.now }, this.now);
+    this.fragments.remember({ ...choice, tag: datagram, seen: this.now }, this.now);
     return { ...this.#deliver(frame, packet, choice, datagram), tag };
   }
 
@@ -116,7 +121,8 @@ export class DataPathModel {
     if (typeof flow === 'number') return this.#end(flow, frame);
     const tag = flowFingerprint(flow, flow, this.control.key);
     const owner = this.#ownerOf(flow, tag);
-    return typeof owner === 'number' ? this.#end(owner, frame, tag) : this.#deliver(frame, packet, owner, tag);
+    if (typeof owner === 'number') return this.#end(owner, frame, tag);
+    return this.#deliver(frame, packet, owner, owner.tag ?? tag);
   }
 
   #echo(frame: Buffer, packet: Parsed): Outcome {
@@ -198,31 +204,58 @@ export class DataPathModel {
   }
 
   /** Session first, VIP second. */
-  #route(packet: Parsed, tag: bigint): Choice | number {
+  #route(frame: Buffer, packet: Parsed, tag: bigint): Choice | number {
     const session = this.sessions.find(tag);
     const known = session !== null && this.#holds(session, packet);
-    if (known && this.schedulers.isUp(session.backend)) {
-      const { backend, service, state } = session;
-      this.#touch(session, packet);
-      const closed = state !== session.state && session.state === SessionState.SESSION_CLOSING;
-      if (closed) this.admission.sessions(this.control.services[service]!, { made: 0, ended: 1 });
-      return { backend, service, fresh: false, tracked: true };
-    }
+    const followed = known ? this.#follow(packet, session) : null;
+    if (followed) return followed;
     const service = this.#serviceOf(packet, packet);
     if (service === 'no VIP') return Reason.PASS_NOT_VIP;
     if (service === 'no listener') return Reason.DROP_NO_LISTENER;
     if (this.control.services[service]!.flags & ServiceFlags.SERVICE_STOPPED) return Reason.DROP_STOPPED;
-    const refusal = known ? null : this.admission.admit(packet, tag, this.control.services[service]!);
-    if (refusal !== null) return refusal;
-    return this.#choose(packet, service, tag, session);
+    if (this.control.services[service]!.schedule === Schedule.SCHEDULE_QUIC) {
+      return this.#routeQuic(frame, packet, service, quicFallbackTag(tag));
+    }
+    return this.#admit(packet, service, tag, known) ?? this.#choose(packet, service, tag, session);
+  }
+
+  /** Null: the session's backend is down. */
+  #follow(packet: Parsed, session: Session): Choice | null {
+    if (!this.schedulers.isUp(session.backend)) return null;
+    const { backend, service, state } = session;
+    this.#touch(session, packet);
+    const closed = state !== session.state && session.state === SessionState.SESSION_CLOSING;
+    if (closed) this.admission.sessions(this.control.services[service]!, { made: 0, ended: 1 });
+    return { backend, service, fresh: false, tracked: true };
+  }
+
+  /** What has a session is no new flow, even when its backend is down. */
+  #admit(packet: Parsed, service: number, tag: bigint, known: boolean): number | null {
+    return known ? null : this.admission.admit(packet, tag, this.control.services[service]!);
+  }
+
+  /** The connection id first: no session stands against it, and none is made. */
+  #routeQuic(frame: Buffer, packet: Parsed, service: number, tag: bigint): Choice | number {
+    const named = this.#quic.backendOf(frame, packet, service);
+    if (named !== null && this.schedulers.isUp(named)) {
+      const refusal = this.admission.admitClient(packet, this.control.services[service]!);
+      return refusal ?? { backend: named, service, fresh: false, tracked: false };
+    }
+    const session = this.sessions.find(tag);
+    const known = session !== null && this.#holds(session, packet);
+    const followed = known ? this.#follow(packet, session) : null;
+    const choice = followed ?? this.#admit(packet, service, tag, known) ?? this.#choose(packet, service, tag, session);
+    return typeof choice === 'number' ? choice : { ...choice, tag };
   }
 
   #choose(packet: Parsed, service: number, tag: bigint, session: Session | null): Choice | number {
     const { schedulers, persistence } = this;
     const persistent = persistence.isPersistent(service);
     const remembered = persistent ? persistence.backendOf(packet, service) : null;
+    const isQuic = this.control.services[service]!.schedule === Schedule.SCHEDULE_QUIC;
+    const hash = isQuic ? quicFallbackTag(tag) : tag;
     const selected =
-      remembered === null ? schedulers.select(packet, service, tag) : { backend: remembered, recordSyn: true };
+      remembered === null ? schedulers.select(packet, service, hash) : { backend: remembered, recordSyn: true };
     if (typeof selected === 'number') return selected;
     const recordSyn = selected.recordSyn || persistent;
     const tracked = this.#remember(packet, service, tag, { ...selected, recordSyn }, session);
@@ -240,18 +273,26 @@ export class DataPathModel {
   /** By session, which it does not keep alive; else by the scheduler where it always gives the same answer. */
   #ownerOf(flow: QuotedFlow, tag: bigint): Choice | number {
     const quiet = { ...flow, flags: { syn: false, ends: false } };
-    const session = this.sessions.find(tag);
-    if (session && this.#holds(session, quiet) && this.schedulers.isUp(session.backend)) {
-      return { backend: session.backend, service: session.service, fresh: false, tracked: true };
-    }
+    const known = this.#ownerBySession(quiet, tag);
+    if (known) return known;
     const service = this.#serviceOf(flow, flow);
     if (typeof service !== 'number') return Reason.DROP_ICMP_NO_FLOW;
     if (this.control.services[service]!.flags & ServiceFlags.SERVICE_STOPPED) return Reason.DROP_STOPPED;
     const pure = pureSchedules.includes(this.control.services[service]!.schedule);
     if (!pure || this.persistence.isPersistent(service)) return Reason.DROP_ICMP_NO_FLOW;
+    const other = quicFallbackTag(tag);
+    const isQuic = this.control.services[service]!.schedule === Schedule.SCHEDULE_QUIC;
+    const first = isQuic ? this.#ownerBySession(quiet, other) : null;
+    if (first) return { ...first, tag: other };
     const selected = this.schedulers.select(quiet, service, tag);
     if (typeof selected === 'number') return selected;
     return { backend: selected.backend, service, fresh: false, tracked: false };
+  }
+
+  #ownerBySession(packet: Pick<Parsed, 'flags'>, tag: bigint): Choice | null {
+    const session = this.sessions.find(tag);
+    if (!session || !this.#holds(session, packet) || !this.schedulers.isUp(session.backend)) return null;
+    return { backend: session.backend, service: session.service, fresh: false, tracked: true };
   }
 
   #holds(session: Session, packet: Pick<Parsed, 'flags'>): boolean {

@@ -76,6 +76,12 @@ export function sourceFingerprint(flow: Addresses, key: FlowKey): bigint {
   return mix(nhSource(flow, key), key.finish);
 }
 
+/** Of a QUIC flow that no connection id directs. */
+export function quicFallbackTag(tag: bigint): bigint {
+  const other = tag ^ 0x5143_4820_6f72_206en;
+  return other === 0n ? 1n : other;
+}
+
 /** Of a client's entry at a listener, given by its identity, and the pool: key words that no flow's tag uses. */
 export function sourceEntryTag(
   flow: Addresses,

@@ -5,7 +5,7 @@
 import { inspect, isDeepStrictEqual } from 'node:util';
 import test, { type ExecutionContext } from 'ava';
 import * as fc from 'fast-check';
-import { BackendFlags } from '../../../src/abi/abi.generated.js';
+import { BackendFlags, Schedule } from '../../../src/abi/abi.generated.js';
 import { CapacityError } from '../../../src/base/errors.js';
 import type { Ip } from '../../../src/base/ip.js';
 import { compile, protocolNumber } from '../../../src/compile/compile.js';
@@ -108,6 +108,7 @@ class Life {
     this.ids.backends.retain((_, id) => this.machine.backends.has(id));
     this.ids.egresses.retain((_, id) => this.machine.egresses.has(id));
     this.ids.limits.retain((_, id) => this.machine.limits.has(id));
+    this.ids.quicRoutings.retain((_, id) => this.machine.quicRoutings.has(id));
   }
 
   settle(desired: Desired, compiled: Compiled): void {
@@ -141,7 +142,19 @@ const named =
   ({ backend, seed, weight }: PoolMember): PoolMember => ({ backend, seed, weight: order === 'members' ? 0 : weight });
 
 /** Tables without what a plan alone decides. */
-const plain = ({ vips, services, pools, backends, egresses, access, limits }: Tables): unknown => ({
+const plain = ({
+  vips,
+  services,
+  pools,
+  backends,
+  egresses,
+  access,
+  limits,
+  quicRoutings,
+  quicServers,
+}: Tables): unknown => ({
+  quicRoutings: byKey([...quicRoutings].map(([id, { recipe }]) => [id, recipe] as const)),
+  quicServers: byKey(quicServers),
   vips: byKey(vips),
   services: byKey(services),
   access: byKey([...access].flatMap(([list, entries]) => (entries.count ? [[list, entries.toJSON()] as const] : []))),
@@ -261,7 +274,18 @@ test('after every prefix of a plan each client meets the access list before or t
 
 function cloneOf(machine: Machine): Machine {
   const copy = new Machine(machine.tableCount, machine.tick);
-  for (const name of ['vips', 'services', 'pools', 'backends', 'egresses', 'contents', 'access', 'limits'] as const) {
+  for (const name of [
+    'vips',
+    'services',
+    'pools',
+    'backends',
+    'egresses',
+    'contents',
+    'access',
+    'limits',
+    'quicRoutings',
+    'quicServers',
+  ] as const) {
     for (const [key, row] of machine[name]) (copy[name] as Map<unknown, unknown>).set(key, row);
   }
   copy.filter = machine.filter;
@@ -299,9 +323,12 @@ test('what is compiled from the result before and what changed is what is compil
 test('numbers stay: of listeners, and of backends in a group that the same listeners use', (t) => {
   everyStep(t, (life, _step, { compiled }) => {
     const before = life.machine.tables();
+    const isQuic = (schedule?: number): boolean => schedule === Schedule.SCHEDULE_QUIC;
     for (const [key, { service }] of compiled.tables.vips) {
       const known = before.vips.get(key);
-      if (known) same(service, known.service, key);
+      const schedules = [compiled.tables.services.get(service), before.services.get(known?.service ?? 0)];
+      const [now, then] = schedules.map((row) => isQuic(row?.schedule));
+      if (known && now === then) same(service, known.service, key);
     }
     const numbers = new Map([...before.backends].map(([id, { identity }]) => [identity, id]));
     for (const [id, { identity }] of compiled.tables.backends) {
@@ -322,6 +349,7 @@ test('an agent that starts again on the tables in force finds nothing to do', (t
     for (const [id, { identity }] of life.machine.limits) restarted.limits.adopt(identity, id);
     for (const [id, row] of egresses) restarted.egresses.adopt(egressIdentity(egressDevice(row)), id);
     const observed = { health: life.health, nextHops: life.nextHops, waysOut: life.waysOut };
+    for (const [id, { recipe }] of life.machine.quicRoutings) restarted.quicRoutings.adopt(recipe, id);
     const again = compile(step.desired, observed, restarted, { tickMs, inForce: life.machine.tables() });
     same(plain(again.tables), plain(compiled.tables), 'other tables after a restart');
     same(life.planFor(again.tables), [], 'steps after a restart');
