@@ -430,7 +430,10 @@ export interface MeteringRecord {
   /** From clients, at this node: Ethernet frames as received that went on to a backend. */
   packetsIn: bigint;
   bytesIn: bigint;
-  /** From backends to clients, as their programs reported to this node. */
+  /**
+   * From backends to clients, as their programs reported to this node. Answers to health checks that go to the VIP
+   * are among them.
+   */
   packetsOut: bigint;
   bytesOut: bigint;
   newSessions: bigint;
@@ -565,7 +568,10 @@ export interface Explanation {
   backendAddress: string;
   nextHopMac: string;
   forwarding: Forwarding;
-  /** "session", "persistence", "maglev", "turn", "least_sessions" or "quic". */
+  /**
+   * "session", "persistence", "maglev", "turn" or "least_sessions", as far as an address and a port tell: where QCH is
+   * set and a packet's connection id names a backend, it goes there.
+   */
   chosenBy: string;
   maglevSlot: number;
   /** What the packet leaves by: "eth0", "eth0.20", "bond0"; with the tag, 0 = none. */
