@@ -157,6 +157,18 @@ test('what agents count is what the kernel counted, to the byte, while agents an
   t.true(counted.repeats >= 3);
 });
 
+test('with nothing attached, once says so', (t) => {
+  const { code, stderr } = lab.spillway(
+    'backend',
+    ...words([new Agent('none')], 'none.json'),
+    '--once',
+    '--instance',
+    'no-such',
+  );
+  t.is(code, 1);
+  t.regex(stderr, /nothing is attached here as instance no-such/);
+});
+
 test('without a change nothing is told, and once says whether everything was', async (t) => {
   lab.attach();
   const agent = new Agent('once');

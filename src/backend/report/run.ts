@@ -46,9 +46,12 @@ export async function report(options: ReportOptions): Promise<void> {
   try {
     const reporter = file === null ? null : makeReporter(options, { source, clients, file });
     metrics = options.metrics === null ? null : await serveMetrics(options, { source, reporter });
+    const nothing = source.instances().length === 0 ? nothingAttached(options.instance) : null;
+    if (nothing !== null && !options.once) options.log(`${nothing.message} yet`);
     if (options.once) {
       if (reporter !== null && !(await reporter.turn()))
         throw new BackendError('not everything was reported', 'It is kept, and reported with what comes next.');
+      if (nothing !== null) throw nothing;
       return;
     }
     await turns(reporter, options);
@@ -58,6 +61,11 @@ export async function report(options: ReportOptions): Promise<void> {
     source.close();
     file?.close();
   }
+}
+
+function nothingAttached(instance: string | null): BackendError {
+  const which = instance === null ? '' : ` as instance ${instance}`;
+  return new BackendError(`nothing is attached here${which}`, 'spillway backend status says what is.');
 }
 
 async function turns(reporter: Reporter | null, { intervalMs, signal, log }: ReportOptions): Promise<void> {

@@ -31,8 +31,8 @@ export class UsageSource {
 
   /** Attached here, or left by an interface that was deleted. */
   instances(): readonly string[] {
-    const all = this.only === null ? listInstances() : [this.only];
-    return all.filter((instance) => {
+    return listInstances().filter((instance) => {
+      if (this.only !== null && instance !== this.only) return false;
       const pins = pinsOf(instance);
       return pinnedInterfaces(pins).every(
         (name) => inspect(pins, { name, ifindex: interfaceIndex(name) }).state !== 'elsewhere',
