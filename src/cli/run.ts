@@ -54,6 +54,13 @@ function report(error: unknown, { program, argv, io }: Invocation): void {
 }
 
 function usageHint(program: Command, argv: readonly string[]): string {
-  const name = argv.find((word) => program.commands.some((command) => command.name() === word));
-  return `Try "spillway ${name === undefined ? '' : `${name} `}--help".\n`;
+  let command = program;
+  let name = 'spillway';
+  for (const word of argv) {
+    const inner = command.commands.find((one) => one.name() === word);
+    if (inner === undefined) continue;
+    command = inner;
+    name += ` ${word}`;
+  }
+  return `Try "${name} --help".\n`;
 }

@@ -83,6 +83,6 @@ function checkLayout(path: string, name: MapName, info: MapInfo): void {
   throw new LayoutError(
     `${path} has layout ${found ?? 'unknown'} (${info.name}, key ${info.keySize}, value ${info.valueSize} bytes); ` +
       `this agent knows layout ${layoutVersion} (${kernelName(name)}, key ${expected.key}, value ${expected.value}). ` +
-      'Run the agent that made it, or detach it (spillwayd --detach: traffic to its VIPs stops) and start again.',
+      'Run the agent that made it, or detach it (spillwayd --detach with this --config: traffic to its VIPs stops) and start again.',
   );
 }

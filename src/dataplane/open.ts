@@ -118,7 +118,7 @@ function refuseIfAttached(pins: Pins, present: ReadonlyMap<MapName, BpfMap>): vo
   const missing = mapNames.filter((name) => !present.has(name)).map((name) => `${pins.map}/${name}`);
   throw new LayoutError(
     `${missing.join(', ')} is missing, but the program is attached (${attached.join(', ')}): run the agent that made ` +
-      'the maps, or detach it (spillwayd --detach: traffic to its VIPs stops) and start again.',
+      'the maps, or detach it (spillwayd --detach with this --config: traffic to its VIPs stops) and start again.',
   );
 }
 

@@ -189,7 +189,10 @@ test.serial(
     other.client.close();
     t.is(code, 1);
     t.regex(stderr, /map\/services has layout 9 \(services_v9, key 4, value 24 bytes\); this agent knows layout 2/);
-    t.regex(stderr, /Run the agent that made it, or detach it \(spillwayd --detach: traffic to its VIPs stops\)/);
+    t.regex(
+      stderr,
+      /Run the agent that made it, or detach it \(spillwayd --detach with this --config: traffic to its VIPs stops\)/,
+    );
     t.true(existsSync(pin));
     t.is((await other.run('--detach')).code, 0);
     t.false(existsSync(pin));

@@ -6,6 +6,7 @@ import { CommandError } from '../errors.js';
 import { jsonOf } from '../format/json.js';
 import { interfaceBlock, packetBlock, sectionBlock } from '../format/pcapng.js';
 import { formatTime } from '../format/time.js';
+import { counted } from '../format/units.js';
 import { duration } from '../globals.js';
 import { type Rates, ratesBetween, type Sample, sample, samplePair } from '../rates.js';
 import { clearScreen } from '../screen.js';
@@ -73,7 +74,7 @@ async function writeSamples(context: Context, path: string, { status }: Sample):
   } catch (error) {
     throw new CommandError(`cannot write ${path}: ${(error as Error).message}`, { cause: error });
   }
-  context.note(`${samples.length} samples written to ${path}`);
+  context.note(`${counted(samples.length, 'sample')} written to ${path}`);
 }
 
 async function printer(context: Context, options: Options): Promise<(now: Sample, rates: Rates) => Promise<void>> {

@@ -25,6 +25,7 @@ test('no command at all is wrong usage: the help goes to standard error', async 
 const wrong: readonly (readonly [readonly string[], RegExp])[] = [
   [['statu'], /unknown command 'statu'[\s\S]*status[\s\S]*Try "spillway --help"/],
   [['status', '--nope'], /unknown option '--nope'[\s\S]*Try "spillway status --help"/],
+  [['access-list', 'add', '--nope'], /unknown option '--nope'[\s\S]*Try "spillway access-list add --help"/],
   [['apply'], /'-f, --file <file>' not specified[\s\S]*Try "spillway apply --help"/],
   [['apply', '-f', '-', '--expected-version', 'x'], /whole number/],
   [['weight', 'web/be1'], /missing required argument/],
