@@ -7,6 +7,10 @@ mount_all() {
 	mount -t proc proc /proc
 	mount -t sysfs sys /sys
 	mount -t devtmpfs dev /dev
+	ln -s /proc/self/fd /dev/fd
+	ln -s /proc/self/fd/0 /dev/stdin
+	ln -s /proc/self/fd/1 /dev/stdout
+	ln -s /proc/self/fd/2 /dev/stderr
 	mkdir -p /dev/pts /dev/shm /run/lock /run/netns
 	mount -t devpts devpts /dev/pts
 	mount -t tmpfs shm /dev/shm

@@ -10,7 +10,9 @@ import type { Balancer, Generator, Options } from './options.js';
 import { ipvsConnections, PORT, Topology, VIP } from './topology.js';
 
 /** To start and to stop a generator costs something: what is measured is what a long run takes more than a short one. */
-const SHORT = 20_000;
+const SHORT = 10_000;
+/** Of a long one more, at least. */
+const LEAST = 50_000;
 const PKTGEN = join(ROOT, 'scripts', 'pktgen');
 /** Generators and what they cause run on this one; this process on the other. */
 const CPU = 0;
@@ -62,9 +64,9 @@ export class Contest {
     const { balancer, generator, flows, round, options, lb } = turn;
     const count = balancer.startsWith('ipvs') ? () => topology.left() : () => this.sink.packets();
     const how = { generator, flows, instructions: options.instructions };
-    const warm = Math.max(2 * flows, SHORT);
+    const warm = Math.max(2 * flows, LEAST);
     const probe = await send(topology, { ...how, packets: warm, inSequence: true });
-    const long = SHORT + Math.max(SHORT, Math.ceil(((warm / probe.seconds) * options.milliseconds) / 1000));
+    const long = SHORT + Math.max(LEAST, Math.ceil(((warm / probe.seconds) * options.milliseconds) / 1000));
     const seen = lb && observe(lb.maps);
     const before = await settled(count);
     const short = await send(topology, { ...how, packets: SHORT, inSequence: false });
