@@ -98,23 +98,29 @@ static __always_inline int parse_ethernet(struct xdp_md *ctx, struct tunnel *tun
 	return CONTINUE;
 }
 
+/* Asked first: most datagrams of a host are none, and should not pay for what follows. */
+static __always_inline int is_gue(const struct udphdr *udp, void *end)
+{
+	return config.gue_port && (void *)(udp + 1) <= end && udp->dest == config.gue_port;
+}
+
 /*
  * `room` is what the IP header leaves for the datagram. Its checksum is not looked at, zero or not: inner headers and
  * transport have their own (RFC 6935, 6936), and a sum over the whole packet would cost more than all else here.
  */
-static __always_inline int parse_gue(struct udphdr *udp, void *end, __u32 room, struct tunnel *tunnel)
+static __always_inline void parse_gue(struct udphdr *udp, void *end, __u32 room, struct tunnel *tunnel)
 {
 	__u8 *gue = (void *)(udp + 1);
 	__u32 length, header = 0;
 
-	if (!config.gue_port || (void *)(udp + 1) > end || udp->dest != config.gue_port)
-		return DECAP_PASS_NOT_TUNNEL;
+	if ((void *)(udp + 1) > end)
+		return;
 	length = bpf_ntohs(udp->len);
 	tunnel->gue = 1;
 	tunnel->lies |= length < sizeof(*udp) || (!tunnel->fragment && length > room);
 	tunnel->gue_refused = 1;
 	if ((void *)(gue + GUE_HEADER_BYTES) > end)
-		return CONTINUE;
+		return;
 	if (gue[0] >> GUE_VARIANT_SHIFT == 1) {
 		tunnel->inner = gue[0] >> 4 == 4 ? IPPROTO_IPIP : IPPROTO_IPV6;
 		tunnel->gue_refused = gue[0] >> 4 != 4 && gue[0] >> 4 != 6;
@@ -128,7 +134,6 @@ static __always_inline int parse_gue(struct udphdr *udp, void *end, __u32 room, 
 		tunnel->gue_refused = 1;
 	tunnel->outer_bytes += sizeof(*udp) + header;
 	tunnel->payload = length - sizeof(*udp) - header;
-	return CONTINUE;
 }
 
 static __always_inline int parse_outer4(struct xdp_md *ctx, struct tunnel *tunnel)
@@ -139,13 +144,18 @@ static __always_inline int parse_outer4(struct xdp_md *ctx, struct tunnel *tunne
 
 	if ((void *)(ip + 1) > end || ip->version != 4)
 		return DECAP_PASS_NOT_TUNNEL;
-	if (ip->protocol != IPPROTO_IPIP && ip->protocol != IPPROTO_IPV6 && ip->protocol != IPPROTO_UDP)
+	header = ip->ihl * 4;
+	if (ip->protocol == IPPROTO_UDP) {
+		/* Where there are no ports, nobody can say whose it is. */
+		if (ip->ihl < 5 || (ip->frag_off & bpf_htons(IPV4_OFFSET)) || !is_gue((void *)ip + header, end))
+			return DECAP_PASS_NOT_TUNNEL;
+	} else if (ip->protocol != IPPROTO_IPIP && ip->protocol != IPPROTO_IPV6) {
 		return DECAP_PASS_NOT_TUNNEL;
+	}
 #pragma unroll
 	for (i = 0; i < sizeof(*ip) / 2; i++)
 		sum += ((__u16 *)ip)[i];
 	total = bpf_ntohs(ip->tot_len);
-	header = ip->ihl * 4;
 	tunnel->outer_bytes = sizeof(*ip);
 	tunnel->payload = total - sizeof(*ip);
 	tunnel->inner = ip->protocol;
@@ -155,12 +165,9 @@ static __always_inline int parse_outer4(struct xdp_md *ctx, struct tunnel *tunne
 	tunnel->lies = ip->ihl < 5 || total < sizeof(*ip) || total > frame_bytes(ctx) - tunnel->outer_at;
 	tunnel->damaged = fold(sum) != 0xffff;
 	address_from4(&tunnel->source, ip->saddr);
-	if (ip->protocol != IPPROTO_UDP)
-		return CONTINUE;
-	/* Where there are no ports, nobody can say whose it is. */
-	if (ip->ihl < 5 || (ip->frag_off & bpf_htons(IPV4_OFFSET)))
-		return DECAP_PASS_NOT_TUNNEL;
-	return parse_gue((void *)ip + header, end, total - header, tunnel);
+	if (ip->protocol == IPPROTO_UDP)
+		parse_gue((void *)ip + header, end, total - header, tunnel);
+	return CONTINUE;
 }
 
 static __always_inline int parse_outer6(struct xdp_md *ctx, struct tunnel *tunnel)
@@ -168,6 +175,7 @@ static __always_inline int parse_outer6(struct xdp_md *ctx, struct tunnel *tunne
 	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
 	struct ipv6hdr *ip = data + tunnel->outer_at;
 	struct fragment_header *fragment = (void *)(ip + 1);
+	struct udphdr *udp;
 	int later = 0;
 
 	if ((void *)(ip + 1) > end || ip->version != 6)
@@ -180,18 +188,18 @@ static __always_inline int parse_outer6(struct xdp_md *ctx, struct tunnel *tunne
 		tunnel->fragment = 1;
 		later = (fragment->offset & bpf_htons(IPV6_OFFSET)) != 0;
 	}
-	if (tunnel->inner != IPPROTO_IPV6 && tunnel->inner != IPPROTO_IPIP && tunnel->inner != IPPROTO_UDP)
+	udp = tunnel->fragment ? (void *)(fragment + 1) : (void *)fragment;
+	if (tunnel->inner == IPPROTO_UDP ? later || !is_gue(udp, end)
+					 : tunnel->inner != IPPROTO_IPV6 && tunnel->inner != IPPROTO_IPIP)
 		return DECAP_PASS_NOT_TUNNEL;
 	tunnel->outer_bytes = sizeof(*ip);
 	tunnel->payload = bpf_ntohs(ip->payload_len);
 	tunnel->ecn = (ip->flow_lbl[0] >> 4) & ECN_MASK;
 	tunnel->lies = tunnel->payload > frame_bytes(ctx) - tunnel->outer_at - sizeof(*ip);
 	address_from6(&tunnel->source, &ip->saddr);
-	if (tunnel->inner != IPPROTO_UDP)
-		return CONTINUE;
-	if (later)
-		return DECAP_PASS_NOT_TUNNEL;
-	return parse_gue(tunnel->fragment ? (void *)(fragment + 1) : (void *)fragment, end, tunnel->payload, tunnel);
+	if (tunnel->inner == IPPROTO_UDP)
+		parse_gue(udp, end, tunnel->payload, tunnel);
+	return CONTINUE;
 }
 
 static __always_inline int own_mac(const struct ethhdr *ethernet)

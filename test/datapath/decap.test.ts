@@ -23,7 +23,7 @@ import {
   protocol,
 } from './decap_frames.js';
 import { decapsulate, type ModelRules } from './decap_model.js';
-import { BackendPrograms, rulesWith } from './decap_program.js';
+import { BackendPrograms, randomRuns, rulesWith } from './decap_program.js';
 
 const lbs = ['203.0.113.11', '2001:db8:200::11'];
 const vips = ['198.51.100.7', '2001:db8::7'];
@@ -369,6 +369,7 @@ const mutated = fc
   });
 
 test('40,000 random and mutated frames: verdict, reason and every byte as the model has them', (t) => {
+  const runs = randomRuns(40_000);
   const seen = new Map<string, number>();
   const random = fc.uint8Array({ minLength: 14, maxLength: 200 }).map((bytes) => Buffer.from(bytes));
   const frames = fc.oneof({ weight: 19, arbitrary: mutated }, { weight: 1, arbitrary: random });
@@ -381,11 +382,12 @@ test('40,000 random and mutated frames: verdict, reason and every byte as the mo
       // A dropped frame's bytes are nobody's.
       return same && (wanted.verdict === 'drop' || result.frame.equals(wanted.frame));
     }),
-    { numRuns: 40_000 },
+    { numRuns: runs },
   );
   const all = Object.keys(DecapReason).map((name) => name.replace('DECAP_', '').toLowerCase());
   const unseen = all.filter((name) => !['drop_internal', 'reason_count'].includes(name) && !seen.has(name));
-  t.deepEqual(unseen, [], 'every reason was reached');
+  if (runs === 40_000) t.deepEqual(unseen, [], 'every reason was reached');
+  t.true(seen.size > 5);
   t.log([...seen].map(([reason, count]) => `${reason} ${count}`).join(', '));
 });
 

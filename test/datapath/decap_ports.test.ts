@@ -4,7 +4,7 @@ import { internetChecksum } from '../support/checksum.js';
 import { icmp4, tcp, udp } from '../support/transport.js';
 import { gue, outer, ownMac } from './decap_frames.js';
 import { decapsulate, type ModelRules } from './decap_model.js';
-import { BackendPrograms, eventNames, rulesWith } from './decap_program.js';
+import { BackendPrograms, eventNames, randomRuns, rulesWith } from './decap_program.js';
 import {
   bytesOf,
   client4,
@@ -222,6 +222,7 @@ test('segments that are yet to be cut, longer than a length field can say, are m
 });
 
 test('checksums that were right are right again', (t) => {
+  const runs = randomRuns(5000);
   let mapped = 0;
   const check = (frame: Buffer, result: { readonly frame: Buffer; readonly events: readonly string[] }) => {
     const at = frame.readUInt16BE(12) === 0x8100 ? (frame.readUInt16BE(16) === 0x8100 ? 22 : 18) : 14;
@@ -233,19 +234,20 @@ test('checksums that were right are right again', (t) => {
   };
   fc.assert(
     fc.property(somePacket('in'), (frame) => check(frame, programs.run(frame))),
-    { numRuns: 5000 },
+    { numRuns: runs },
   );
   fc.assert(
     fc.property(somePacket('out'), (frame) => check(frame, programs.leave(frame))),
-    { numRuns: 5000 },
+    { numRuns: runs },
   );
   t.log(`${mapped} mapped packets`);
-  t.true(mapped > 500);
+  t.true(mapped > runs / 10);
 });
 
 const modelRules: ModelRules = { macs: [ownMac], isSource: null, vips, onlyVips: false, guePort: 6080 };
 
 test('60,000 random and mutated frames, both ways: reason, events and every byte as the models have them', (t) => {
+  const runs = randomRuns(30_000);
   const fresh = new BackendPrograms(rules);
   t.teardown(() => fresh.close());
   const model = new PortsModel(mappings, isExempt);
@@ -268,7 +270,7 @@ test('60,000 random and mutated frames, both ways: reason, events and every byte
       if (result.reason !== outcome.reason || (result.events[0] ?? null) !== wanted.event) return false;
       return outcome.verdict === 'drop' || result.frame.equals(wanted.frame);
     }),
-    { numRuns: 30_000 },
+    { numRuns: runs },
   );
   fc.assert(
     fc.property(mutated(somePacket('out')).filter(isRunnable), (frame) => {
@@ -281,10 +283,11 @@ test('60,000 random and mutated frames, both ways: reason, events and every byte
         result.verdict === 'go on' && (result.events[0] ?? null) === wanted.event && result.frame.equals(wanted.frame)
       );
     }),
-    { numRuns: 30_000 },
+    { numRuns: runs },
   );
   const unseen = eventNames.filter((name) => !['mss_clamped', 'dropped_out'].includes(name) && !seen.has(name));
-  t.deepEqual(unseen, [], 'every event was reached');
+  if (runs === 30_000) t.deepEqual(unseen, [], 'every event was reached');
+  t.true(seen.size > 3);
   t.log([...seen].map(([event, count]) => `${event} ${count}`).join(', '));
 });
 

@@ -42,6 +42,11 @@ export function rulesWith(some: Partial<Rules> = {}): Rules {
   };
 }
 
+/** Of a random test; SPILLWAY_PACKETS shortens it on slow machines. */
+export function randomRuns(most: number): number {
+  return Math.min(most, Number(process.env['SPILLWAY_PACKETS'] ?? most));
+}
+
 export interface Ran {
   readonly verdict: string;
   readonly frame: Buffer;
