@@ -25,6 +25,7 @@ import { createCapturePort } from './capture.js';
 import { Controller } from './controller.js';
 import { detachInstance, openNode, siteOf } from './dataplane-node.js';
 import { goneKeys, HealthSaver, restoreHealth } from './health-memory.js';
+import { LimitGauges } from './limit-gauge.js';
 import { openMeter, ownersOf } from './metering.js';
 import { NextHopPreparation } from './preparation.js';
 import { reasonWord } from './reasons.js';
@@ -208,6 +209,14 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
     SWEEP_MS,
   );
   await sweeper.sweep();
+  const gauges = new LimitGauges({
+    limits: () => controller.compiled?.limits.values() ?? [],
+    counters,
+    rows: control.limitRows,
+    tick: () => control.tick,
+    nowMs: () => performance.now(),
+    onError: (error) => log.error({ err: error }, 'what comes in for limits could not be measured'),
+  });
   meter.start();
 
   const problems = (): string[] => [
@@ -228,6 +237,8 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
         slots: table.slots,
         controller,
         counters,
+        limitRows: control.limitRows,
+        gauges,
         sessionCounts: () => sweeper.counts,
         health: (key) => health.record(key),
         attachments: () => node.attachments(siteOf(tracker)),
@@ -305,6 +316,7 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
       await servers.metrics?.close();
       unwatchConfig();
       clearInterval(sweepTimer);
+      gauges.close();
       reconciler!.close();
       health.close();
       await healthSaver.now();

@@ -8,6 +8,7 @@ import { vipKeyText } from '../compile/tables.js';
 import type { SessionEntry, SessionTable } from '../dataplane/session-table.js';
 import type { ControlTables } from '../dataplane/tables.js';
 import type { Controller } from './controller.js';
+import { refusalOf } from './explain-admission.js';
 import { chooseBackend } from './explain-choice.js';
 
 export interface ExplainSources {
@@ -99,6 +100,18 @@ export function explainFlow(
   if (service.listener.stopped) {
     steps.push('the listener is stopped');
     return end('drop', 'stopped', who);
+  }
+  const again = flow.syn && entry?.state === SessionState.SESSION_CLOSING;
+  if (!entry || entry.idleTicks > limit || again) {
+    const question = {
+      client: flow.client,
+      service,
+      compiled: compiled!,
+      control: sources.control,
+      key: sources.flowKey(),
+    };
+    const refusal = refusalOf(question, steps);
+    if (refusal) return end('drop', refusal, who);
   }
   return selected(sources, { service, addresses, tag, syn: flow.syn }, steps, (verdict, reason, rest) =>
     end(verdict, reason, { ...who, ...rest }),

@@ -4,6 +4,7 @@ import type {
   AttachmentStatus,
   BackendStatus,
   DropSample,
+  LimitStatus,
   ListenerStatus,
   Status,
   TableEvent,
@@ -11,8 +12,11 @@ import type {
 } from '../api/port.js';
 import type { CompiledBackend, CompiledService } from '../compile/compiled.js';
 import type { Counters, TrafficCount } from '../dataplane/counters.js';
+import type { LimitMap } from '../dataplane/limits.js';
 import type { HealthRecord } from '../health/types.js';
 import type { Controller } from './controller.js';
+import type { LimitGauges } from './limit-gauge.js';
+import { limitStatuses } from './limit-status.js';
 import { reasons, tableEventWords } from './reasons.js';
 import type { SessionCounts } from './sweeper.js';
 
@@ -23,6 +27,8 @@ export interface StatusSources {
   readonly slots: number;
   readonly controller: Controller;
   readonly counters: Counters;
+  readonly limitRows: LimitMap;
+  readonly gauges: Pick<LimitGauges, 'ratesOf'>;
   readonly sessionCounts: () => SessionCounts | null;
   readonly health: (key: string) => HealthRecord | null;
   readonly attachments: () => readonly AttachmentStatus[];
@@ -46,7 +52,7 @@ export function buildStatus(sources: StatusSources, { summary }: { summary: bool
     configVersion: version,
     configAppliedAtMs: appliedAtMs,
     sessionTable: sessionTable(sources, counters.global().table),
-    listeners: listeners(sources, summary),
+    ...served(sources, summary),
     reasons: reasonStatus(sources, counters.global().reasons),
     reconciliation: sources.reconciliation(),
     problems: sources.problems(),
@@ -75,7 +81,27 @@ function reasonStatus({ dropSample }: StatusSources, counts: readonly bigint[]):
   }));
 }
 
-function listeners(sources: StatusSources, summary: boolean): ListenerStatus[] {
+function served(sources: StatusSources, summary: boolean): Pick<Status, 'listeners' | 'loadBalancers'> {
+  const { controller, limitRows: rows, gauges, sessionCounts } = sources;
+  const limits = controller.compiled?.limits ?? new Map<number, never>();
+  const statusOf = limitStatuses(limits, { rows, gauges, counts: sessionCounts() });
+  const ofListener = new Map([...limits.values()].map(({ id, listener }) => [listener, id]));
+  return {
+    listeners: listeners(sources, summary, (listener) => {
+      const id = ofListener.get(listener);
+      return id === undefined ? null : statusOf(id);
+    }),
+    loadBalancers: [...limits.values()].flatMap(({ id, listener, loadBalancer }) =>
+      listener === null ? [{ loadBalancer: loadBalancer.name, limit: statusOf(id) }] : [],
+    ),
+  };
+}
+
+function listeners(
+  sources: StatusSources,
+  summary: boolean,
+  limitOf: (listener: CompiledService['listener']) => LimitStatus | null,
+): ListenerStatus[] {
   const { controller, counters, sessionCounts } = sources;
   const compiled = controller.compiled;
   if (!compiled) return [];
@@ -112,6 +138,8 @@ function listeners(sources: StatusSources, summary: boolean): ListenerStatus[] {
       backendsTotal: pool.backends.length,
       backendsHealthy: pool.healthyCount,
       failingOpen: pool.failingOpen,
+      accessControl: listener.accessControl,
+      limit: limitOf(listener),
     };
   });
 }

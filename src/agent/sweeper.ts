@@ -1,7 +1,5 @@
-import type { Limit } from '../abi/abi.generated.js';
 import { Mutex } from '../base/mutex.js';
 import type { IdLedger } from '../compile/ids.js';
-import type { CompiledLimit } from '../compile/limits.js';
 import type { Tables } from '../compile/tables.js';
 import type { SweepResult } from '../dataplane/addon.js';
 import type { Counters } from '../dataplane/counters.js';
@@ -16,6 +14,8 @@ export interface SessionCounts {
   readonly atMs: number;
   readonly byState: Uint32Array;
   readonly byService: Uint32Array;
+  /** Without those that are closing. */
+  readonly openByService: Uint32Array;
   readonly byBackend: Uint32Array;
 }
 
@@ -68,16 +68,16 @@ export class Sweeper {
     const retiredBefore = [...controller.retiring.backends];
     const clearedBefore = [...controller.retiring.services];
     const settleLoads = this.#options.control.loads.count(this.#byLoad());
-    const limited = this.#limitedRows();
+    const settleLimits = this.#options.control.limitRows.count(controller.compiled?.limits.values() ?? []);
     const result = await table.sweep({
       timeouts: this.#timeouts(),
       purgeBackends: purge.backends ?? null,
       purgeServices: purge.services ?? null,
     });
     settleLoads(result.openByBackend);
+    settleLimits(result.openByService);
     this.counts = { atMs: this.#options.now(), ...result };
     this.#options.onCounts(this.counts);
-    this.#correctLimits(limited, result);
     this.#clearUnfinished(result);
     // Not awaited: a long apply must not hold up the counts.
     controller.exclusively(() => this.#release(result, retiredBefore, clearedBefore)).catch(this.#options.onError);
@@ -88,27 +88,6 @@ export class Sweeper {
   #byLoad(): number[] {
     const pools = this.#options.controller.compiled?.pools ?? [];
     return pools.flatMap(({ row, backends }) => (row.order === 'members' ? backends.map(({ id }) => id) : []));
-  }
-
-  /** Limits of sessions at once, as they are before a sweep. */
-  #limitedRows(): { limit: CompiledLimit; before: Limit }[] {
-    const { controller, control } = this.#options;
-    const limits = [...(controller.compiled?.limits.values() ?? [])];
-    return limits.flatMap((limit) =>
-      limit.limits.sessions === 0 ? [] : [{ limit, before: control.limitRows.row(limit.id) }],
-    );
-  }
-
-  /** What was counted while the data path went on: never too little, and exact again with the next sweep. */
-  #correctLimits(limited: readonly { limit: CompiledLimit; before: Limit }[], result: SweepResult): void {
-    const { limitRows } = this.#options.control;
-    for (const { limit, before } of limited) {
-      const after = limitRows.row(limit.id);
-      // A change of the configuration during the sweep may have given the number to another.
-      if (after.identity !== before.identity) continue;
-      const live = limit.services.reduce((sum, id) => sum + result.openByService[id]!, 0);
-      limitRows.setLive(limit.id, live, { before, after });
-    }
   }
 
   /** Ticks by [service * 4 + (state & 3)]; 0 clears. Before the first configuration nothing is known: nothing expires. */

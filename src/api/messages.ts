@@ -22,6 +22,7 @@ export function toStatus(from: port.Status): Input<message.Status> {
     configAppliedAt: toTimestamp(from.configAppliedAtMs),
     sessionTable: toSessionTable(from.sessionTable),
     listeners: from.listeners.map(toListenerStatus),
+    loadBalancers: from.loadBalancers.map(({ loadBalancer, limit }) => ({ loadBalancer, limit: toLimit(limit) })),
     reasons: from.reasons.map(toReason),
     reconciliation: { ...reconciliation, lastAt: toTimestamp(reconciliation.lastAtMs) },
     problems: from.problems,
@@ -47,7 +48,27 @@ function toSessionTable({ events, ...from }: port.SessionTableStatus): Input<mes
 }
 
 function toListenerStatus(from: port.ListenerStatus): Input<message.ListenerStatus> {
-  return { ...from, protocol: protocols[from.protocol], backends: from.backends.map(toBackendStatus) };
+  return {
+    ...from,
+    protocol: protocols[from.protocol],
+    backends: from.backends.map(toBackendStatus),
+    limit: from.limit === null ? null : toLimit(from.limit),
+  };
+}
+
+function toLimit({ limits, refused, ...from }: port.LimitStatus): Input<message.LimitStatus> {
+  return {
+    ...from,
+    limits,
+    refused: {
+      accessDenied: refused.access_denied,
+      connectionRate: refused.connection_rate,
+      sessionLimit: refused.session_limit,
+      bandwidthLimit: refused.bandwidth_limit,
+      packetLimit: refused.packet_limit,
+      sourceRate: refused.source_rate,
+    },
+  };
 }
 
 function toBackendStatus(from: port.BackendStatus): Input<message.BackendStatus> {

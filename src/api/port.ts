@@ -1,7 +1,7 @@
 import type { PoolUse } from '../addresses/use.js';
 import type { FieldViolation } from '../base/errors.js';
 import type { Ip } from '../base/ip.js';
-import type { Desired, Forwarding, Protocol, Scheduler } from '../config/desired.js';
+import type { AccessControl, Desired, Forwarding, Limits, Protocol, Scheduler } from '../config/desired.js';
 import type { HealthChange } from '../health/types.js';
 import type { MeteringRecord, Report, Reported } from '../metering/types.js';
 
@@ -103,6 +103,8 @@ export interface Status {
   readonly configAppliedAtMs: number | null;
   readonly sessionTable: SessionTableStatus;
   readonly listeners: readonly ListenerStatus[];
+  /** Those that have limits of their own. */
+  readonly loadBalancers: readonly LoadBalancerStatus[];
   readonly reasons: readonly ReasonStatus[];
   readonly reconciliation: {
     readonly lastAtMs: number | null;
@@ -113,6 +115,32 @@ export interface Status {
   };
   readonly problems: readonly string[];
 }
+
+export interface LoadBalancerStatus {
+  readonly loadBalancer: string;
+  readonly limit: LimitStatus;
+}
+
+export interface LimitStatus {
+  readonly limits: Limits;
+  readonly sessions: number;
+  readonly newSessionsPerSecond: number;
+  readonly bitsPerSecond: number;
+  readonly packetsPerSecond: number;
+  readonly refused: Refused;
+}
+
+/** In the order of their reasons; the words are those of ReasonStatus. */
+export const refusalReasons = [
+  'access_denied',
+  'connection_rate',
+  'session_limit',
+  'bandwidth_limit',
+  'packet_limit',
+  'source_rate',
+] as const;
+export type RefusalReason = (typeof refusalReasons)[number];
+export type Refused = Readonly<Record<RefusalReason, bigint>>;
 
 export interface AttachmentStatus {
   readonly interface: string;
@@ -171,6 +199,9 @@ export interface ListenerStatus {
   readonly backendsTotal: number;
   readonly backendsHealthy: number;
   readonly failingOpen: boolean;
+  readonly accessControl: AccessControl | null;
+  /** null where there is neither a limit nor an access list. */
+  readonly limit: LimitStatus | null;
 }
 
 export interface BackendStatus {

@@ -78,6 +78,19 @@ export function sourceEntryTag(flow: Source, service: { identity: bigint; pool: 
   return mix(nhSource(flow, key) + nh(low, Number(service.identity >> 32n), key, 10), key);
 }
 
+/** Two cells of a client (IPv6: of its /64) and a limit: `source_cells_of` of bpf/source.h. */
+export function sourceCellsOf(
+  { source, v6 }: Pick<FlowAddresses, 'source' | 'v6'>,
+  { limit, cells, key }: { limit: number; cells: number; key: FlowKey },
+): readonly [number, number] {
+  const [s0, s1, , s3] = words(source) as [number, number, number, number];
+  const client = v6 ? nh(s0, s1, key, 2) : nh(s3, 0, key, 2);
+  const hash = mix(nh(limit, v6 ? 1 : 0, key, 0) + client, key);
+  const first = Number(((hash & 0xffff_ffffn) * BigInt(cells)) >> 32n);
+  const second = Number(((hash >> 32n) * BigInt(cells)) >> 32n);
+  return [first, second === first ? (first + 1) % cells : second];
+}
+
 export function maglevSlotOf(tag: bigint): number {
   return tableSlotOf(tag, 65537);
 }

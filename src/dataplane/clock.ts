@@ -13,8 +13,13 @@ export interface TickClock {
   now(): number;
   /** 32 bits: comes round again after decades. */
   now32(): number;
+  /** As limits count it: 2^30 parts of a tick, 64 bits. */
+  limitTime(): bigint;
   close(): void;
 }
+
+/** As in bpf/abi_types.h. */
+const LIMIT_TIME_BITS = 30;
 
 export function tickShift(hz: number): number {
   return Math.max(0, Math.round(Math.log2(hz / 4)));
@@ -27,18 +32,19 @@ export function openTickClock(objectFile: string): TickClock {
   const hz = kernelHz();
   const shift = tickShift(hz);
   const reading = new Uint8Array(clockReadingSize);
-  const now32 = (): number => {
+  const jiffies = (): bigint => {
     const { ctx } = program.testRun({ ctx: reading });
     if (!ctx) throw new Error('the clock program gave no reading');
-    const jiffies = new DataView(ctx.buffer, ctx.byteOffset).getBigUint64(clockReadingOffset.jiffies, true);
-    return Number(BigInt.asUintN(32, jiffies >> BigInt(shift)));
+    return new DataView(ctx.buffer, ctx.byteOffset).getBigUint64(clockReadingOffset.jiffies, true);
   };
+  const now32 = (): number => Number(BigInt.asUintN(32, jiffies() >> BigInt(shift)));
   return {
     hz,
     shift,
     tickMs: (2 ** shift / hz) * 1000,
     now: () => now32() & tickMask,
     now32,
+    limitTime: () => BigInt.asUintN(64, jiffies() << BigInt(LIMIT_TIME_BITS - shift)),
     close: () => program.close(),
   };
 }

@@ -6,6 +6,14 @@ const WORDS = abi.limitSize / 8;
 const at = abi.limitOffset;
 const wordOf = (offset: number): number => offset / 8;
 
+/** A limit that is counted. */
+export interface Counted {
+  readonly id: number;
+  readonly limits: { readonly sessions: number };
+  /** Numbers of its services. */
+  readonly services: readonly number[];
+}
+
 /** What the data path, and whoever measures, have written of a limit. */
 export type LimitState = Pick<abi.Limit, 'busyUntil' | 'made' | 'ended' | 'base' | 'over'>;
 
@@ -63,6 +71,21 @@ export class LimitMap {
 
   row(id: number): abi.Limit {
     return abi.readLimit(this.#view, id * abi.limitSize);
+  }
+
+  /** Before sessions are counted; what is returned takes what was counted, while the data path went on. */
+  count(limits: Iterable<Counted>): (openByService: Uint32Array) => void {
+    const counted = [...limits].filter(({ limits: set }) => set.sessions > 0);
+    const rows = counted.map((limit) => ({ ...limit, before: this.row(limit.id) }));
+    return (openByService) => {
+      for (const { id, services, before } of rows) {
+        const after = this.row(id);
+        // The number may have gone to another meanwhile.
+        if (after.identity !== before.identity) continue;
+        const live = services.reduce((sum, service) => sum + openByService[service]!, 0);
+        this.setLive(id, live, { before, after });
+      }
+    };
   }
 
   /** `live`: sessions counted; `before` and `after`: the row as it was before the count began and after it had ended. */

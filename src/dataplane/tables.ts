@@ -11,6 +11,7 @@ import { LimitMap } from './limits.js';
 import { Loads } from './loads.js';
 import { FillAhead } from './maglev-fill.js';
 import { QuicMaps } from './quic-maps.js';
+import { SourceCells } from './sources.js';
 
 /** How long the table before a swap serves handshakes that began with it: a SYN's retransmissions fit in. */
 export const HANDOVER_MS = 10_000;
@@ -31,6 +32,7 @@ export interface ControlMaps {
   readonly quic_routes: BpfMap;
   readonly quic_servers: BpfMap;
   readonly aes: BpfMap;
+  readonly sources: BpfMap;
 }
 
 function keyOf(id: number): Uint8Array {
@@ -116,10 +118,11 @@ export class ControlTables {
   readonly access: AccessMap;
   readonly limitRows: LimitMap;
   readonly #quic: QuicMaps;
+  readonly sources: SourceCells;
 
   constructor(
     private readonly maps: ControlMaps,
-    private readonly clock: { now32(): number; readonly tickMs: number },
+    private readonly clock: { now32(): number; limitTime(): bigint; readonly tickMs: number },
   ) {
     const inUse = (row: { flags: number }): boolean => (row.flags & 1) !== 0;
     this.#services = new RowMap(maps.services, abi.serviceSize, abi.readService, abi.writeService, inUse);
@@ -130,11 +133,17 @@ export class ControlTables {
     this.access = new AccessMap(maps.access);
     this.limitRows = new LimitMap(maps);
     this.#quic = new QuicMaps(maps);
+    this.sources = new SourceCells(maps.sources);
   }
 
   /** The data path's time, 32 bits. */
   get tick(): number {
     return this.clock.now32();
+  }
+
+  /** The data path's time as limits count it. */
+  get limitTime(): bigint {
+    return this.clock.limitTime();
   }
 
   /** Rows of `vips`: addresses, and listeners at each. */

@@ -1,6 +1,7 @@
 import type { Status } from '../api/port.js';
 import { backendFamilies, listenerFamilies, nodeFamilies } from './families.js';
 import { LabelCache, type ListenerLabels } from './labels.js';
+import { limitText } from './limit_writer.js';
 import { familyHeader, labelText, type SampleType } from './text.js';
 
 /** Characters after which a chunk is handed on: about 0.1 ms of work. */
@@ -14,6 +15,7 @@ export class StatusWriter {
     const labels = yield* this.cache.resolve(status.listeners);
     yield nodeText(status);
     yield* listenerText(status, labels);
+    yield limitText(status);
     yield* backendText(status, labels);
   }
 }

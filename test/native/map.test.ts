@@ -153,3 +153,60 @@ test('an array without BPF_F_MMAPABLE is not mapped', (t) => {
   t.is(error.code, 'EINVAL');
   t.is(error.syscall, 'mmap');
 });
+
+/** Keys of `prefixes`: 32 bits each, so that none covers another. */
+const fullKeys = (count: number): Uint8Array =>
+  u32(...Array.from({ length: count }, (_, i) => [32, i * 0x0101_0101]).flat());
+
+test('a trie is read page by page, each entry once, until the cursor says that it is the end', (t) => {
+  const map = loadSample(t).map('prefixes');
+  for (const [count, limit] of [
+    [0, 10],
+    [1, 1],
+    [30, 10],
+    [31, 10],
+    [99, 1000],
+  ] as const) {
+    if (count > 0) map.updateBatch(fullKeys(count), new Uint8Array(count * 4), count);
+    const seen: number[] = [];
+    let pages = 0;
+    let cursor: Uint8Array | null = null;
+    do {
+      const page: ReturnType<BpfMap['entriesFrom']> = map.entriesFrom(cursor, limit);
+      t.true(page.count <= limit);
+      checkSizes(map, page.count, page.keys, page.values);
+      for (let i = 0; i < page.count; i++) seen.push(asU32(page.keys.subarray(i * 8, i * 8 + 8))[1]! / 0x0101_0101);
+      cursor = page.cursor;
+      pages++;
+    } while (cursor !== null);
+    t.deepEqual(
+      seen.sort((a, b) => a - b),
+      Array.from({ length: count }, (_, i) => i),
+    );
+    t.true(pages <= Math.floor(count / limit) + 1);
+  }
+});
+
+test('many entries are removed at once, and those that are not there do not matter', (t) => {
+  const map = loadSample(t).map('prefixes');
+  map.updateBatch(fullKeys(50), new Uint8Array(200), 50);
+  const keys = fullKeys(60);
+  map.deleteBatch(keys.subarray(8, 3 * 8), 2);
+  t.is(map.entries().count, 48);
+  map.deleteBatch(keys, 60);
+  t.is(map.entries().count, 0);
+  map.deleteBatch(keys, 60);
+  map.deleteBatch(new Uint8Array(0), 0);
+});
+
+test('pages and removals in a row are refused where they make no sense', (t) => {
+  const object = loadSample(t);
+  t.is(nativeError(t, () => object.map('table').entriesFrom(null, 10)).code, 'ERR_ARG');
+  const map = object.map('prefixes');
+  t.is(nativeError(t, () => map.entriesFrom(u32(1), 10)).code, 'ERR_ARG');
+  t.is(nativeError(t, () => map.entriesFrom(null, 0)).code, 'ERR_ARG');
+  t.is(nativeError(t, () => map.deleteBatch(u32(1, 2), 2)).code, 'ERR_ARG');
+  map.close();
+  t.is(nativeError(t, () => map.entriesFrom(null, 10)).code, 'ERR_CLOSED');
+  t.is(nativeError(t, () => map.deleteBatch(u32(1, 2), 1)).code, 'ERR_CLOSED');
+});

@@ -1612,6 +1612,90 @@ export const descriptor: object = {
          "rule": "repeated",
          "type": "string",
          "id": 8
+        },
+        "loadBalancers": {
+         "rule": "repeated",
+         "type": "LoadBalancerStatus",
+         "id": 20,
+         "protoName": "load_balancers"
+        }
+       }
+      },
+      "LoadBalancerStatus": {
+       "fields": {
+        "loadBalancer": {
+         "type": "string",
+         "id": 1,
+         "protoName": "load_balancer"
+        },
+        "limit": {
+         "type": "LimitStatus",
+         "id": 2
+        }
+       }
+      },
+      "LimitStatus": {
+       "fields": {
+        "limits": {
+         "type": "Limits",
+         "id": 1
+        },
+        "sessions": {
+         "type": "uint64",
+         "id": 2
+        },
+        "newSessionsPerSecond": {
+         "type": "uint64",
+         "id": 3,
+         "protoName": "new_sessions_per_second"
+        },
+        "bitsPerSecond": {
+         "type": "uint64",
+         "id": 4,
+         "protoName": "bits_per_second"
+        },
+        "packetsPerSecond": {
+         "type": "uint64",
+         "id": 5,
+         "protoName": "packets_per_second"
+        },
+        "refused": {
+         "type": "Refused",
+         "id": 6
+        }
+       }
+      },
+      "Refused": {
+       "fields": {
+        "accessDenied": {
+         "type": "uint64",
+         "id": 1,
+         "protoName": "access_denied"
+        },
+        "connectionRate": {
+         "type": "uint64",
+         "id": 2,
+         "protoName": "connection_rate"
+        },
+        "sessionLimit": {
+         "type": "uint64",
+         "id": 3,
+         "protoName": "session_limit"
+        },
+        "bandwidthLimit": {
+         "type": "uint64",
+         "id": 4,
+         "protoName": "bandwidth_limit"
+        },
+        "packetLimit": {
+         "type": "uint64",
+         "id": 5,
+         "protoName": "packet_limit"
+        },
+        "sourceRate": {
+         "type": "uint64",
+         "id": 6,
+         "protoName": "source_rate"
         }
        }
       },
@@ -1832,6 +1916,15 @@ export const descriptor: object = {
          "type": "bool",
          "id": 14,
          "protoName": "failing_open"
+        },
+        "accessControl": {
+         "type": "AccessControl",
+         "id": 20,
+         "protoName": "access_control"
+        },
+        "limit": {
+         "type": "LimitStatus",
+         "id": 21
         }
        }
       },

@@ -607,6 +607,36 @@ export interface Status {
   reconciliation: Reconciliation | null;
   /** What keeps this node from serving as configured, in words; empty = nothing. */
   problems: string[];
+  /** Of each LoadBalancer that has limits of its own. */
+  loadBalancers: LoadBalancerStatus[];
+}
+
+export interface LoadBalancerStatus {
+  loadBalancer: string;
+  limit: LimitStatus | null;
+}
+
+/** How far limits are used up, and what they and the access list have refused. */
+export interface LimitStatus {
+  /** As configured; 0: no limit. */
+  limits: Limits | null;
+  /** Live ones as the limit counts them, without those that are closing: between two counts of the table never too few. */
+  sessions: bigint;
+  /** Over the last second. */
+  newSessionsPerSecond: bigint;
+  bitsPerSecond: bigint;
+  packetsPerSecond: bigint;
+  refused: Refused | null;
+}
+
+/** Packets of new flows, since the listener or the LoadBalancer has a limit or an access list. */
+export interface Refused {
+  accessDenied: bigint;
+  connectionRate: bigint;
+  sessionLimit: bigint;
+  bandwidthLimit: bigint;
+  packetLimit: bigint;
+  sourceRate: bigint;
 }
 
 export interface Node {
@@ -673,6 +703,10 @@ export interface ListenerStatus {
   backendsHealthy: number;
   /** All backends are unhealthy and the listener fails open. */
   failingOpen: boolean;
+  /** Unset without one. */
+  accessControl: AccessControl | null;
+  /** Unset where there is neither a limit nor an access list. */
+  limit: LimitStatus | null;
 }
 
 export interface BackendStatus {
@@ -933,6 +967,9 @@ export interface Messages {
   'spillway.v1.GetStatusRequest': GetStatusRequest;
   'spillway.v1.WatchStatusRequest': WatchStatusRequest;
   'spillway.v1.Status': Status;
+  'spillway.v1.LoadBalancerStatus': LoadBalancerStatus;
+  'spillway.v1.LimitStatus': LimitStatus;
+  'spillway.v1.Refused': Refused;
   'spillway.v1.Node': Node;
   'spillway.v1.Attachment': Attachment;
   'spillway.v1.SessionTable': SessionTable;

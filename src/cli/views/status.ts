@@ -3,6 +3,7 @@ import type { Palette } from '../format/color.js';
 import { type Cell, formatFields, formatTable, printable } from '../format/table.js';
 import { formatAge, formatTime, toMs } from '../format/time.js';
 import { counted, formatBytes, formatCount, formatShare, groupDigits } from '../format/units.js';
+import { limitTable } from './limits.js';
 
 export interface ViewOptions {
   readonly nowMs: number;
@@ -24,6 +25,8 @@ export function formatStatus(status: messages.Status, options: ViewOptions): str
   );
   out += problemLines(status.problems, paint);
   if (status.listeners.length > 0) out += `\n${listenerTable(status.listeners, paint)}`;
+  const limits = limitTable(status, paint);
+  if (limits !== '') out += `\n${limits}`;
   return out;
 }
 

@@ -6,6 +6,7 @@ import type {
   CaptureOptions,
   Explanation,
   Flow,
+  LimitStatus,
   MeteringRecord,
   PoolUse,
   Session,
@@ -165,6 +166,28 @@ const traffic = {
   activeSessions: 2,
 };
 
+const limit: LimitStatus = {
+  limits: {
+    newSessionsPerSecond: 1,
+    sessions: 2,
+    bitsPerSecond: 3,
+    packetsPerSecond: 4,
+    newSessionsPerSecondPerSource: 5,
+  },
+  sessions: 6,
+  newSessionsPerSecond: 7,
+  bitsPerSecond: 8,
+  packetsPerSecond: 9,
+  refused: {
+    access_denied: 10n,
+    connection_rate: 11n,
+    session_limit: 12n,
+    bandwidth_limit: 13n,
+    packet_limit: 14n,
+    source_rate: 15n,
+  },
+};
+
 function statusOf(agent: FakeAgent, summary: boolean): Status {
   const change = { key: 'k', atMs: 5000, from: 'unknown', to: 'unhealthy', reason: 'connect: ECONNREFUSED' } as const;
   return {
@@ -205,6 +228,7 @@ function statusOf(agent: FakeAgent, summary: boolean): Status {
         reselected: 8n,
       },
     },
+    loadBalancers: [{ loadBalancer: 'web', limit }],
     listeners: [
       {
         loadBalancer: 'web',
@@ -220,6 +244,8 @@ function statusOf(agent: FakeAgent, summary: boolean): Status {
         backendsTotal: 1,
         backendsHealthy: 0,
         failingOpen: true,
+        accessControl: { mode: 'DENY', accessList: 'bots' },
+        limit,
         backends: summary
           ? []
           : [

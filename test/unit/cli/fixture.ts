@@ -48,6 +48,16 @@ export function statusInput(scale = 1n): Input<messages.Status> {
       inserted: 5_000_000,
       evictedYoung: 12,
     },
+    loadBalancers: [
+      {
+        loadBalancer: 'dns',
+        limit: {
+          limits: { newSessionsPerSecond: 500 },
+          newSessionsPerSecond: 500,
+          refused: { connectionRate: 90_000 },
+        },
+      },
+    ],
     listeners: [
       {
         loadBalancer: 'web',
@@ -61,6 +71,15 @@ export function statusInput(scale = 1n): Input<messages.Status> {
         backendsTotal: 3,
         backendsHealthy: 2,
         traffic: traffic(1_234_567n * scale, 1_204_500n),
+        accessControl: { mode: 'DENY', accessList: 'bots' },
+        limit: {
+          limits: { sessions: 2_000_000, newSessionsPerSecondPerSource: 20 },
+          sessions: 1_204_500,
+          newSessionsPerSecond: 3100,
+          bitsPerSecond: 2_400_000_000,
+          packetsPerSecond: 410_000,
+          refused: { accessDenied: 4021, sourceRate: 17 },
+        },
         backends: [
           {
             name: 'be1',

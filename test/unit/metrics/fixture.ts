@@ -39,6 +39,8 @@ export function listener(name: string, backends: readonly BackendStatus[]): List
     backendsTotal: backends.length,
     backendsHealthy: backends.filter((one) => one.health === 'healthy').length,
     failingOpen: false,
+    accessControl: null,
+    limit: null,
   };
 }
 
@@ -73,6 +75,7 @@ export function status(listeners: readonly ListenerStatus[]): Status {
         reselected: 0n,
       },
     },
+    loadBalancers: [],
     listeners,
     reasons: [
       { reason: 'no_listener', drop: true, packets: 3n, help: '', lastSample: null },

@@ -138,3 +138,43 @@ async function exposition(): Promise<string> {
   for await (const chunk of metrics.scrape()) text += chunk;
   return text;
 }
+
+test('limits: what is set, what is used of it, and what was refused, of listeners and of whole LoadBalancers', (t) => {
+  const limits = {
+    newSessionsPerSecond: 100,
+    sessions: 0,
+    bitsPerSecond: 0,
+    packetsPerSecond: 0,
+    newSessionsPerSecondPerSource: 5,
+  };
+  const limit = {
+    limits,
+    sessions: 12,
+    newSessionsPerSecond: 90,
+    bitsPerSecond: 1_000_000,
+    packetsPerSecond: 200,
+    refused: {
+      access_denied: 1n,
+      connection_rate: 9007199254740993n,
+      session_limit: 0n,
+      bandwidth_limit: 0n,
+      packet_limit: 0n,
+      source_rate: 4n,
+    },
+  };
+  const plain = write(new StatusWriter(), status([listener('https', [])]));
+  t.false(plain.includes('spillway_limit'));
+  const of = status([{ ...listener('https', []), limit }, listener('http', [])]);
+  const text = write(new StatusWriter(), { ...of, loadBalancers: [{ loadBalancer: 'web', limit }] });
+  const whole = '{load_balancer="web",listener="",';
+  const one = '{load_balancer="web",listener="https",';
+  t.deepEqual(lines(text, 'spillway_limit_max'), [
+    `spillway_limit_max${whole}limit="new_sessions_per_second"} 100`,
+    `spillway_limit_max${whole}limit="new_sessions_per_second_per_source"} 5`,
+    `spillway_limit_max${one}limit="new_sessions_per_second"} 100`,
+    `spillway_limit_max${one}limit="new_sessions_per_second_per_source"} 5`,
+  ]);
+  t.is(lines(text, 'spillway_limit_now').length, 8);
+  t.true(text.includes(`spillway_limit_now${one}limit="sessions"} 12\n`));
+  t.true(text.includes(`spillway_limit_refused_packets_total${whole}reason="connection_rate"} 9007199254740993\n`));
+});
