@@ -119,6 +119,12 @@ export class BpfProgram {
   pin(path: string): void;
   /** BPF_PROG_TEST_RUN. */
   testRun(options: TestRunOptions): { retval: number; data: Uint8Array; ctx: Uint8Array | null; durationNs: number };
+  /**
+   * BPF_PROG_TEST_RUN with a live frame: it goes through the program as if it had come in by this interface, and what
+   * the verdict says happens to it. EINVAL: a kernel before 5.18; ENODEV: no such interface. What the driver then
+   * cannot send (no ndo_xdp_xmit) is lost without an error.
+   */
+  inject(frame: Uint8Array, from: { readonly ifindex: number; readonly queue: number }): void;
   /** By bpf_link, so that the attachment is exchanged in one step by {@link BpfLink.update}. */
   attachXdp(ifindex: number, mode: XdpMode): BpfLink;
   /** clsact filter in direct-action mode (kernel 5.15 has no tcx); replaces a filter with the same handle and priority. */

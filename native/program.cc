@@ -19,6 +19,7 @@ Napi::Function BpfProgram::Define(Napi::Env env)
 				   InstanceAccessor("info", &BpfProgram::Info, nullptr),
 				   InstanceMethod("pin", &BpfProgram::Pin),
 				   InstanceMethod("testRun", &BpfProgram::TestRun),
+				   InstanceMethod("inject", &BpfProgram::Inject),
 				   InstanceMethod("attachXdp", &BpfProgram::AttachXdp),
 				   InstanceMethod("attachTc", &BpfProgram::AttachTc),
 				   InstanceMethod("close", &BpfProgram::Close),
@@ -144,6 +145,35 @@ Napi::Value BpfProgram::TestRun(const Napi::CallbackInfo &info)
 		result.Set("ctx", env.Null());
 	result.Set("durationNs", run.duration);
 	return result;
+}
+
+Napi::Value BpfProgram::Inject(const Napi::CallbackInfo &info)
+{
+	Napi::Env env = info.Env();
+	Args args(env, "BpfProgram.inject");
+	if (Open(env, args.call()) < 0)
+		return {};
+	std::optional<std::vector<uint8_t>> frame = args.Copy(info[0], "frame");
+	Napi::Object from = args.Object(info[1], "from");
+	xdp_md context = {};
+	context.ingress_ifindex = args.Number(args.Field(from, "ifindex"), "ifindex");
+	context.rx_queue_index = args.Number(args.Field(from, "queue"), "queue");
+	if (!args.failed() && !frame)
+		args.Fail("frame: bytes are expected");
+	if (args.failed())
+		return {};
+	context.data_end = frame->size();
+	LIBBPF_OPTS(bpf_test_run_opts, run);
+	run.data_in = frame->data();
+	run.data_size_in = frame->size();
+	run.ctx_in = &context;
+	run.ctx_size_in = sizeof(context);
+	run.repeat = 1;
+	run.flags = BPF_F_TEST_XDP_LIVE_FRAMES;
+	int error = bpf_prog_test_run_opts(fd_.get(), &run);
+	if (error)
+		ThrowErrno(env, error, "bpf_prog_test_run");
+	return {};
 }
 
 Napi::Value BpfProgram::AttachXdp(const Napi::CallbackInfo &info)

@@ -23,6 +23,7 @@ class BpfProgram : public Napi::ObjectWrap<BpfProgram>
 	Napi::Value Info(const Napi::CallbackInfo &info);
 	Napi::Value Pin(const Napi::CallbackInfo &info);
 	Napi::Value TestRun(const Napi::CallbackInfo &info);
+	Napi::Value Inject(const Napi::CallbackInfo &info);
 	Napi::Value AttachXdp(const Napi::CallbackInfo &info);
 	Napi::Value AttachTc(const Napi::CallbackInfo &info);
 	Napi::Value Close(const Napi::CallbackInfo &info);

@@ -13,6 +13,8 @@ import type { Desired } from '../config/desired.js';
 import { openStore } from '../config/store.js';
 import { NetlinkSocket, Prober } from '../dataplane/addon.js';
 import { parseDropSamples } from '../events/drop-samples.js';
+import { parseEarlyFragments } from '../events/early-fragments.js';
+import { FragmentHolder } from '../events/fragment-holder.js';
 import { systemClock } from '../health/clock.js';
 import { createHealthEngine, type HealthEngine } from '../health/engine.js';
 import { HealthStore } from '../health/store.js';
@@ -166,7 +168,20 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
   });
 
   const samples = new Map<number, DropSample>();
+  const holder = new FragmentHolder({
+    isKnown: (tag) => node.firstFragments.has(tag),
+    send: ({ frame, ifindex, queue }) => node.program.inject(frame, { ifindex, queue }),
+    onEnd: (end) => metrics.onEarlyFragment(end),
+    onRefused: (error) => {
+      node.dropEarlyFragments();
+      const text = `fragments that come before their first one are dropped: the kernel does not take them back (5.18 does): ${(error as Error).message}`;
+      startProblems.push(text);
+      log.warn({ err: error }, text);
+    },
+    clock: systemClock,
+  });
   node.onEvents((records) => {
+    holder.take(parseEarlyFragments(records));
     for (const sample of parseDropSamples(records, Date.now())) {
       samples.set(sample.reason, sample);
       log.debug({ ...sample, reason: reasonWord(sample.reason) }, 'packet dropped');
@@ -318,6 +333,7 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
       clearInterval(sweepTimer);
       gauges.close();
       reconciler!.close();
+      holder.close();
       health.close();
       await healthSaver.now();
       await controller.close();

@@ -17,6 +17,7 @@ import {
 import { type Attachment, attach, detachAll, detachAllBut, linkPin } from '../dataplane/attach.js';
 import { openTickClock, type TickClock } from '../dataplane/clock.js';
 import { Counters } from '../dataplane/counters.js';
+import { FirstFragments } from '../dataplane/first-fragments.js';
 import { kernelName, type Pins, pinsOf } from '../dataplane/layout.js';
 import { checkSettingsLayout, type OpenedMaps, openCapture, openMaps, pinProgram } from '../dataplane/open.js';
 import { SessionTable } from '../dataplane/session-table.js';
@@ -55,11 +56,14 @@ export interface DataPlaneNode {
   readonly control: ControlTables;
   readonly counters: Counters;
   readonly table: SessionTable;
+  readonly firstFragments: FirstFragments;
   readonly settings: SettingsMap;
   readonly program: BpfProgram;
   /** What an operator should know of how it came up. */
   readonly notices: readonly string[];
   onEvents(listener: (records: Uint8Array) => void): void;
+  /** From now on fragments that come before their first one are dropped. */
+  dropEarlyFragments(): void;
   /** A copy of the program that captures takes its place on every interface, in one step each, until closed. */
   startCapture(onRecords: (records: Uint8Array, lost: number) => void): NodeCapture;
   /** The probe program onto the ports, so that checks take the way of traffic. Problems in words. */
@@ -141,6 +145,7 @@ class Node implements DataPlaneNode {
   readonly control: ControlTables;
   readonly counters: Counters;
   readonly table: SessionTable;
+  readonly firstFragments: FirstFragments;
   readonly settings: SettingsMap;
   readonly program: BpfProgram;
   readonly notices: string[];
@@ -165,14 +170,11 @@ class Node implements DataPlaneNode {
     this.notices = [...differences];
     this.settings = new SettingsMap(maps.settings);
     this.#prepareSettings();
-    const { icmp, fragments } = config;
-    this.settings.setAllowances(
-      { echoes: icmp.echoPerSecond, errors: icmp.errorsPerSecond, fragments: fragments.earlyPerSecond },
-      parts.clock.tickMs,
-    );
+    this.#allow({ fragments: config.fragments.earlyPerSecond });
     this.control = new ControlTables(maps, parts.clock);
     this.counters = new Counters(maps);
     this.table = new SessionTable(maps.sessions, maps.details, parts.clock);
+    this.firstFragments = new FirstFragments(maps.fragments, parts.clock);
   }
 
   /** Sessions are known by the key that made their tags: an adopted table keeps its key. */
@@ -190,6 +192,15 @@ class Node implements DataPlaneNode {
         'clusterSecretFile holds another secret than the one that the sessions in the table were made with: it takes effect after a detach',
       );
     }
+  }
+
+  #allow({ fragments }: { fragments: number }): void {
+    const { echoPerSecond: echoes, errorsPerSecond: errors } = this.#config.icmp;
+    this.settings.setAllowances({ echoes, errors, fragments }, this.clock.tickMs);
+  }
+
+  dropEarlyFragments(): void {
+    this.#allow({ fragments: 0 });
   }
 
   onEvents(listener: (records: Uint8Array) => void): void {
@@ -290,7 +301,10 @@ class Node implements DataPlaneNode {
         problems.push((error as Error).message);
       }
     }
-    return { mended: mended + this.#useOneMode(ports), problems };
+    mended += this.#useOneMode(ports);
+    /* What the program sends is lost there when it did not come by the driver. */
+    if ([...this.#attached.values()].some(({ mode }) => mode === 'generic')) this.dropEarlyFragments();
+    return { mended, problems };
   }
 
   #attach(port: Port, mode: AgentConfig['xdpMode']): void {

@@ -27,6 +27,9 @@ export interface HealthCheckRun {
   readonly durationMs: number;
 }
 
+/** What became of a fragment that came before its datagram's first one. */
+export type EarlyFragmentEnd = 'sent' | 'expired' | 'overflow' | 'failed';
+
 /** prom-client calls these gauges `_total`, which the naming rules keep for counters. */
 const misnamed = ['nodejs_active_handles_total', 'nodejs_active_requests_total', 'nodejs_active_resources_total'];
 
@@ -69,6 +72,13 @@ export class AgentSeries {
     registers: [this.registry],
   });
 
+  private readonly earlyFragments = new Counter({
+    name: 'spillway_early_fragments_total',
+    help: 'Fragments that came before the first one of their datagram, by what became of them.',
+    labelNames: ['result'],
+    registers: [this.registry],
+  });
+
   constructor(options: { processMetrics: boolean }) {
     if (!options.processMetrics) return;
     collectDefaultMetrics({ register: this.registry });
@@ -93,5 +103,9 @@ export class AgentSeries {
   onHealthCheck(run: HealthCheckRun): void {
     const result = run.success ? 'success' : 'failure';
     this.checkDuration.observe({ kind: run.kind, result }, run.durationMs / 1000);
+  }
+
+  onEarlyFragment(result: EarlyFragmentEnd): void {
+    this.earlyFragments.inc({ result });
   }
 }

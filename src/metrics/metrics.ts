@@ -1,5 +1,12 @@
 import type { ReportedTraffic, Status } from '../api/port.js';
-import { AgentSeries, type ApplyRun, type GrpcCall, type HealthCheckRun, type ReconcileRun } from './agent_series.js';
+import {
+  AgentSeries,
+  type ApplyRun,
+  type EarlyFragmentEnd,
+  type GrpcCall,
+  type HealthCheckRun,
+  type ReconcileRun,
+} from './agent_series.js';
 import { reportedText } from './reported_writer.js';
 import { StatusWriter } from './status_writer.js';
 
@@ -17,6 +24,7 @@ export interface Metrics {
   onApply(run: ApplyRun): void;
   onReconcile(run: ReconcileRun): void;
   onHealthCheck(run: HealthCheckRun): void;
+  onEarlyFragment(result: EarlyFragmentEnd): void;
   /** The whole exposition in text format 0.0.4, in chunks of about 64 KiB, each made when it is asked for. */
   scrape(): AsyncGenerator<string, void, undefined>;
 }
@@ -29,6 +37,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
     onApply: (run) => series.onApply(run),
     onReconcile: (run) => series.onReconcile(run),
     onHealthCheck: (run) => series.onHealthCheck(run),
+    onEarlyFragment: (result) => series.onEarlyFragment(result),
     async *scrape() {
       const own = await series.registry.metrics();
       yield own.endsWith('\n') ? own : `${own}\n`;

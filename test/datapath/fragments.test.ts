@@ -1,6 +1,7 @@
 /** Datagrams in fragments: all of one go to the backend of the first. */
 import test from 'ava';
 import { RingReader } from '../../src/dataplane/addon.js';
+import { FirstFragments } from '../../src/dataplane/first-fragments.js';
 import { type EarlyFragment, parseEarlyFragments } from '../../src/events/early-fragments.js';
 import { lbMac } from '../support/data_path.js';
 import { fragment6, header6, inFragments } from '../support/fragments.js';
@@ -172,6 +173,30 @@ test('a small table forgets the oldest first', async (t) => {
   backendsOf(web, [one[0]!, five[0]!]);
   endsFor(t, web, two[1]!, 'DROP_FRAGMENT_EARLY');
   for (const all of [one, three, four, five]) t.regex(backendsOf(web, [all[1]!])[0]!, /^be/);
+});
+
+test('the agent sees in place whose first fragment has come, and when it is forgotten', async (t) => {
+  const web = await openWeb(t);
+  const known = new FirstFragments(web.lb.maps.fragments, web.lb.clock);
+  for (let n = 1; n <= 50; n++) {
+    const [first, second] = datagram(n) as [Buffer, Buffer];
+    const [early] = await given(web, () => {
+      web.lb.run(second);
+      return 1;
+    });
+    t.false(known.has(early!.tag));
+    web.lb.run(first);
+    t.true(known.has(early!.tag));
+  }
+  const [early] = await given(web, () => {
+    web.lb.run(datagram(51)[1]!);
+    return 1;
+  });
+  web.lb.run(datagram(51)[0]!);
+  web.lb.pass(120);
+  t.true(known.has(early!.tag));
+  web.lb.pass(1);
+  t.false(known.has(early!.tag));
 });
 
 /** What the agent is given while `during` runs. */

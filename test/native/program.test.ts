@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import test, { type ExecutionContext } from 'ava';
 import {
   BpfLink,
@@ -14,7 +14,7 @@ import {
   queryTc,
   queryXdp,
 } from '../../src/dataplane/addon.js';
-import { loadSample, nativeError, pinDirectory, u32 } from './fixture.js';
+import { loadSample, nativeError, pinDirectory, u32, waitUntil } from './fixture.js';
 
 const HANDLE = 1;
 const PRIORITY = 50;
@@ -69,6 +69,35 @@ test.serial('an unpinned link ends when it is closed, and generic mode is told f
   link.close();
   t.is(queryXdp(ifindex), null);
 });
+
+test.serial(
+  'a frame that is put in goes the way that the program says: back by the interface that it names',
+  async (t) => {
+    const ifindex = ownInterface(t);
+    const [name, peer] = [`nat${process.pid}a`, `nat${process.pid}b`];
+    execFileSync('sysctl', ['-qw', `net.ipv6.conf.${name}.disable_ipv6=1`, `net.ipv6.conf.${peer}.disable_ipv6=1`]);
+    for (const one of [name, peer]) execFileSync('ip', ['link', 'set', one, 'up']);
+    const received = (): number => Number(readFileSync(`/sys/class/net/${peer}/statistics/rx_packets`, 'utf8'));
+    const object = loadSample(t);
+    /* The driver sends what XDP hands it only while its other end runs a program, too. */
+    const links = [ifindex, interfaceIndex(peer)!].map((one) => object.program('drop').attachXdp(one, 'native'));
+    const before = received();
+    object.program('bounce').inject(new Uint8Array(60), { ifindex, queue: 0 });
+    object.program('drop').inject(new Uint8Array(60), { ifindex, queue: 0 });
+    await waitUntil(() => received() > before, 'the frame arrives');
+    t.is(received(), before + 1);
+    const inject = object.program('bounce').inject.bind(object.program('bounce')) as (...values: unknown[]) => void;
+    for (const bad of [
+      [],
+      [null, { ifindex, queue: 0 }],
+      [new Uint8Array(60)],
+      [new Uint8Array(60), { ifindex: -1, queue: 0 }],
+    ])
+      t.is(nativeError(t, () => inject(...bad)).code, 'ERR_ARG');
+    t.is(nativeError(t, () => inject(new Uint8Array(60), { ifindex: 999_999, queue: 0 })).code, 'ENODEV');
+    for (const link of links) link.close();
+  },
+);
 
 test.serial('a link takes only a program of its kind', (t) => {
   const ifindex = ownInterface(t);

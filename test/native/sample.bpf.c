@@ -112,6 +112,12 @@ int drop(struct xdp_md *context __attribute__((unused)))
 	return XDP_DROP;
 }
 
+SEC("xdp")
+int bounce(struct xdp_md *context __attribute__((unused)))
+{
+	return XDP_TX;
+}
+
 SEC("tc")
 int classify(struct __sk_buff *packet __attribute__((unused)))
 {
