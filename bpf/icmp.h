@@ -39,7 +39,8 @@ static __always_inline bool is_neighbor_discovery(struct xdp_md *ctx, const stru
 	       ip->hop_limit == ON_LINK_HOPS;
 }
 
-static __always_inline int quoted4(struct xdp_md *ctx, struct packet *packet, struct walk *walk)
+static __always_inline int quoted4(struct xdp_md *ctx, const struct packet *packet, struct walk *walk,
+				   struct address *client)
 {
 	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
 	struct iphdr *ip = data + (walk->at & 0x3ff);
@@ -51,13 +52,14 @@ static __always_inline int quoted4(struct xdp_md *ctx, struct packet *packet, st
 	if (ip->version != 4 || header < sizeof(*ip) || ip->saddr != packet->destination.words[3] ||
 	    ip->frag_off & bpf_htons(0x1fff))
 		return DROP_ICMP_QUOTE;
-	map_address4(&packet->source, ip->daddr);
+	map_address4(client, ip->daddr);
 	walk->next = ip->protocol;
 	walk->at += header;
 	return VERDICT_NONE;
 }
 
-static __always_inline int quoted6(struct xdp_md *ctx, struct packet *packet, struct walk *walk)
+static __always_inline int quoted6(struct xdp_md *ctx, const struct packet *packet, struct walk *walk,
+				   struct address *client)
 {
 	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
 	struct ipv6hdr *ip = data + (walk->at & 0x3ff);
@@ -69,7 +71,7 @@ static __always_inline int quoted6(struct xdp_md *ctx, struct packet *packet, st
 	s = ip->saddr.in6_u.u6_addr32;
 	if (ip->version != 6 || s[0] != from[0] || s[1] != from[1] || s[2] != from[2] || s[3] != from[3])
 		return DROP_ICMP_QUOTE;
-	__builtin_memcpy(&packet->source, &ip->daddr, sizeof(packet->source));
+	__builtin_memcpy(client, &ip->daddr, sizeof(*client));
 	walk->next = ip->nexthdr;
 	walk->at += sizeof(*ip);
 	if (walk_extensions(ctx, walk) != VERDICT_NONE || walk->fragment == FRAGMENT_LATER)
@@ -85,10 +87,12 @@ static __always_inline int find_quoted_flow(struct xdp_md *ctx, struct packet *p
 {
 	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
 	struct walk walk = {.at = packet->l4_at + sizeof(struct icmp), .stop = packet->link_bytes + packet->ip_bytes};
-	int reason = packet->v6 ? quoted6(ctx, packet, &walk) : quoted4(ctx, packet, &walk);
+	struct address client = {};
 	__be32 ports;
 	void *l4;
+	int reason;
 
+	reason = packet->v6 ? quoted6(ctx, packet, &walk, &client) : quoted4(ctx, packet, &walk, &client);
 	if (reason != VERDICT_NONE)
 		return reason;
 	l4 = data + (walk.at & 0x3ff);
@@ -97,6 +101,7 @@ static __always_inline int find_quoted_flow(struct xdp_md *ctx, struct packet *p
 	if (walk.next != IPPROTO_TCP && walk.next != IPPROTO_UDP)
 		return DROP_ICMP_NO_FLOW;
 	ports = *(__be32 *)l4;
+	packet->source = client;
 	packet->ports = ports >> 16 | ports << 16;
 	packet->protocol = walk.next;
 	packet->icmp_error = true;

@@ -76,8 +76,8 @@ function nodeText(status: Status): string {
     return value === null ? '' : `${familyHeader(family.name, family.type, family.help)}${family.name} ${value}\n`;
   });
   const { node, sessionTable } = status;
-  const reasons = (drop: boolean): Sample[] =>
-    status.reasons.filter((row) => row.drop === drop).map((row) => [{ reason: row.reason }, row.packets]);
+  const reasons = (verdict: 'drop' | 'pass' | 'answer'): Sample[] =>
+    status.reasons.filter((row) => verdictOf(row) === verdict).map((row) => [{ reason: row.reason }, row.packets]);
   return [
     ...plain,
     block('spillway_build_info', 'gauge', 'Always 1; the labels say what runs.', [
@@ -100,9 +100,16 @@ function nodeText(status: Status): string {
       'What happened to entries of the session table, since its maps were made.',
       Object.entries(sessionTable.events).map(([event, count]) => [{ event }, count]),
     ),
-    block('spillway_dropped_packets_total', 'counter', 'Packets dropped, by reason.', reasons(true)),
-    block('spillway_passed_packets_total', 'counter', 'Packets left to the host, by reason.', reasons(false)),
+    block('spillway_dropped_packets_total', 'counter', 'Packets dropped, by reason.', reasons('drop')),
+    block('spillway_passed_packets_total', 'counter', 'Packets left to the host, by reason.', reasons('pass')),
+    block('spillway_answered_packets_total', 'counter', 'Packets answered by the data path.', reasons('answer')),
   ].join('');
+}
+
+/** What the data path answers has a word of its own: "echo_answered". */
+function verdictOf({ drop, reason }: Status['reasons'][number]): 'drop' | 'pass' | 'answer' {
+  if (drop) return 'drop';
+  return reason.endsWith('_answered') ? 'answer' : 'pass';
 }
 
 type Sample = readonly [labels: Readonly<Record<string, string>>, value: number | bigint];

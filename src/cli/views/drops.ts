@@ -6,6 +6,12 @@ import { formatEndpoint } from '../names.js';
 import type { Rates } from '../rates.js';
 import type { ViewOptions } from './status.js';
 
+/** What the data path answers has a word of its own: "echo_answered". */
+function verdictOf({ drop, reason }: messages.ReasonCount, paint: ViewOptions['paint']): Cell {
+  if (drop) return { text: 'drop', paint: paint.bad };
+  return { text: reason.endsWith('_answered') ? 'answer' : 'pass', paint: paint.dim };
+}
+
 /** Drops first, the most frequent first; empty without a row. */
 export function formatReasons(
   reasons: readonly messages.ReasonCount[],
@@ -18,7 +24,7 @@ export function formatReasons(
       (a, b) => Number(b.drop) - Number(a.drop) || Number(b.packets - a.packets) || a.reason.localeCompare(b.reason),
     )
     .map((row): Cell[] => [
-      row.drop ? { text: 'drop', paint: paint.bad } : { text: 'pass', paint: paint.dim },
+      verdictOf(row, paint),
       row.reason,
       formatCount(row.packets),
       formatRate(rates.ofReason(row)),

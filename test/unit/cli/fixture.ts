@@ -133,6 +133,7 @@ export function statusInput(scale = 1n): Input<messages.Status> {
     ],
     reasons: [
       { reason: 'not_vip', packets: 123_456n * scale, help: 'to none of the VIPs' },
+      { reason: 'echo_answered', packets: 4n * scale, help: 'a ping, answered' },
       { reason: 'no_listener', drop: true, packets: 5n * scale, help: 'no listener takes this port' },
       {
         reason: 'bad_checksum',

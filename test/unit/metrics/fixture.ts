@@ -80,6 +80,7 @@ export function status(listeners: readonly ListenerStatus[]): Status {
     reasons: [
       { reason: 'no_listener', drop: true, packets: 3n, help: '', lastSample: null },
       { reason: 'not_vip', drop: false, packets: 8n, help: '', lastSample: null },
+      { reason: 'echo_answered', drop: false, packets: 2n, help: '', lastSample: null },
     ],
     reconciliation: { lastAtMs: atMs, runs: 9, repairs: 1, failures: 0, lastError: '' },
     problems: [],

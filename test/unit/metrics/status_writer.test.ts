@@ -19,12 +19,15 @@ test('each backend of each listener has its own samples, exact beyond 2^53', (t)
   ]);
 });
 
-test('drops and passes are told apart, each by reason', (t) => {
+test('drops, passes and answers are told apart, each by reason', (t) => {
   const text = write(new StatusWriter(), status([]));
   t.deepEqual(lines(text, 'spillway_dropped_packets_total'), [
     'spillway_dropped_packets_total{reason="no_listener"} 3',
   ]);
   t.deepEqual(lines(text, 'spillway_passed_packets_total'), ['spillway_passed_packets_total{reason="not_vip"} 8']);
+  t.deepEqual(lines(text, 'spillway_answered_packets_total'), [
+    'spillway_answered_packets_total{reason="echo_answered"} 2',
+  ]);
 });
 
 test('health is 1 only for passing and unchecked backends; a check without result has no duration', (t) => {
