@@ -14,9 +14,11 @@ test.before(async () => {
   cluster = await Cluster.start(`at-r-${process.pid}`, {
     settings: (host) => ({ reconcileInterval: host === 'lb1' ? '60m' : '200ms' }),
   });
-  await cluster.apply(
-    web([tcp(80, 'servers', { healthCheck: quickCheck }), udp(echoPort, 'servers')], [group('servers')]),
-  );
+  const guarded = { limits: { sessions: 1000 }, accessControl: { mode: 'DENY', accessList: 'strangers' } } as const;
+  await cluster.apply({
+    ...web([tcp(80, 'servers', { healthCheck: quickCheck, ...guarded }), udp(echoPort, 'servers')], [group('servers')]),
+    accessLists: [{ name: 'strangers', entries: ['192.0.2.128/25', '198.18.0.0/15', '2001:db8:dead::/48'] }],
+  });
   await cluster.allHealthy();
 });
 test.after.always(() => cluster?.close());
@@ -55,7 +57,31 @@ interface Damage {
   readonly state: (agent: Agent) => unknown;
 }
 
+const entriesOf = (agent: Agent): unknown =>
+  withMap(agent, 'access', (map) => Buffer.from(map.entries().keys).toString('hex').match(/.{48}/g)?.sort());
+
 const damages: readonly Damage[] = [
+  {
+    name: 'a deleted entry of an access list',
+    does: (agent) => withMap(agent, 'access', (map) => map.delete(map.entries().keys.slice(0, 24))),
+    state: entriesOf,
+  },
+  {
+    name: 'a foreign entry in an access list',
+    does: (agent) =>
+      withMap(agent, 'access', (map) => {
+        const key = map.entries().keys.slice(0, 24);
+        new DataView(key.buffer).setUint32(0, 160, true);
+        key[23]! ^= 1;
+        map.update(key, keyOf(1));
+      }),
+    state: entriesOf,
+  },
+  {
+    name: 'a zeroed limit',
+    does: (agent) => zero(agent, 'limits'),
+    state: (agent) => withMap(agent, 'limits', (map) => map.readRange(1, 1).slice(0, 40)),
+  },
   {
     name: 'a deleted VIP entry',
     does: (agent) =>
