@@ -66,6 +66,7 @@ export class Controller implements ConfigPort {
   /** Traffic flows by tables whose configuration is lost: there is no state to go back to. */
   #orphaned = false;
   #recomputeWanted = false;
+  #timer: NodeJS.Timeout | null = null;
   #closed = false;
 
   constructor(options: ControllerOptions) {
@@ -255,6 +256,7 @@ export class Controller implements ConfigPort {
     this.#applied = settle(this.#applied, compiled, ops, this.#options.control);
     this.#compiled = compiled;
     this.#noteRetiring(ops);
+    this.#awaitNextChange(compiled);
     return ops;
   }
 
@@ -281,6 +283,15 @@ export class Controller implements ConfigPort {
       else if (op.op === 'clear-service') this.retiring.services.add(op.id);
       else if (op.op === 'write-service') this.retiring.services.delete(op.id);
     }
+  }
+
+  /** Backends that start slowly: their weights change by time alone. */
+  #awaitNextChange({ pools }: Compiled): void {
+    if (this.#timer) clearTimeout(this.#timer);
+    this.#timer = null;
+    const dueMs = pools.reduce((least, { nextChangeMs }) => Math.min(least, nextChangeMs ?? least), Infinity);
+    if (dueMs === Infinity || this.#closed) return;
+    this.#timer = setTimeout(() => this.recompute(), Math.max(0, Math.ceil(dueMs - this.observed.now.nowMs!)));
   }
 
   /** Health or next hops changed: soon, once for all changes that come together. */
@@ -352,6 +363,7 @@ export class Controller implements ConfigPort {
 
   close(): Promise<void> {
     this.#closed = true;
+    if (this.#timer) clearTimeout(this.#timer);
     return this.#applying.run(() => this.#mutex.run(async () => {}));
   }
 }

@@ -44,8 +44,6 @@ export function chooseBackend(question: ChoiceQuestion, steps: string[]): Choice
     case 'WLC':
       return beginsFlow(question) ? leastLoaded(question, placed, steps) : steady(question, placed, steps);
     case 'QCH':
-      steps.push('a packet whose connection id names a backend goes there; what follows is for one that names none');
-      return hashed(question, placed, steps);
     case 'SCH':
     case 'TCH':
       return hashed(question, placed, steps);

@@ -3,7 +3,8 @@ import type { Explanation, Flow, Session } from '../api/port.js';
 import { familyOf, ipToBytes } from '../base/ip.js';
 import { protocolNumber } from '../compile/compile.js';
 import type { CompiledBackend, CompiledService } from '../compile/compiled.js';
-import { type FlowAddresses, type FlowKey, flowTag } from '../compile/fingerprint.js';
+import { type FlowAddresses, type FlowKey, flowTag, quicFallbackTag } from '../compile/fingerprint.js';
+import { quicServerKeyText, serverIdOf } from '../compile/quic.js';
 import { vipKeyText } from '../compile/tables.js';
 import type { SessionEntry, SessionTable } from '../dataplane/session-table.js';
 import type { ControlTables } from '../dataplane/tables.js';
@@ -76,8 +77,13 @@ export function explainFlow(
   };
   steps.push(`listener ${who.loadBalancer}/${who.listener} takes ${flow.protocol} port ${flow.vipPort} of ${flow.vip}`);
   const tag = flowTag(addresses, sources.flowKey());
-  const entry = flow.ignoreSession ? null : table.find(tag);
-  const limit = (entry && applied.services.get(entry.service)?.timeoutTicks[entry.state]) ?? 0;
+  if (service.listener.scheduler === 'QCH') {
+    const named = namedById(sources, service, flow.quicConnectionId, steps);
+    if (named && !service.listener.stopped)
+      return end('forward', 'quic', { ...who, ...destination(named), chosenBy: 'quic' });
+  }
+  const entry = flow.ignoreSession ? null : table.find(sessionTag(service, tag));
+  const limit = (entry && applied.services.get(entry.service)?.timeoutTicks[entry.state & 3]) ?? 0;
   if (entry && entry.idleTicks > limit) {
     steps.push('its session has expired and is about to be cleared: the flow selects anew');
   } else if (entry && flow.syn && entry.state === SessionState.SESSION_CLOSING) {
@@ -116,6 +122,41 @@ export function explainFlow(
   return selected(sources, { service, addresses, tag, syn: flow.syn }, steps, (verdict, reason, rest) =>
     end(verdict, reason, { ...who, ...rest }),
   );
+}
+
+function sessionTag({ listener }: CompiledService, tag: bigint): bigint {
+  return listener.scheduler === 'QCH' ? quicFallbackTag(tag) : tag;
+}
+
+/** As quic_backend in bpf/quic.h; null: what follows is for a packet whose id says nothing. */
+function namedById(
+  { controller }: ExplainSources,
+  { pool, listener }: CompiledService,
+  connectionId: Uint8Array,
+  steps: string[],
+): CompiledBackend | null {
+  if (connectionId.length === 0) {
+    steps.push('QCH: a packet whose connection id names a backend goes there; what follows is for one that names none');
+    return null;
+  }
+  const read = serverIdOf(connectionId, listener.quic);
+  if ('problem' in read) {
+    steps.push(`QCH: ${read.problem}: it goes by addresses and ports`);
+    return null;
+  }
+  const server = Buffer.from(read.serverId).toString('hex');
+  const row = controller.applied.quicServers.get(quicServerKeyText({ pool: pool.id, serverId: read.serverId }));
+  const backend = row && controller.compiled?.backends.get(row.backend);
+  if (backend?.up) {
+    steps.push(`QCH: the connection id names server ${server}, which is backend ${backend.backend.name}`);
+    return backend;
+  }
+  steps.push(
+    backend
+      ? `QCH: the connection id names server ${server}, backend ${backend.backend.name}, which is not up: it goes by addresses and ports`
+      : `QCH: the connection id names server ${server}, which no backend is: it goes by addresses and ports`,
+  );
+  return null;
 }
 
 function destination({ backend, nextHopMac, device, vlan, group }: CompiledBackend): Partial<Explanation> {

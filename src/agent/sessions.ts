@@ -15,6 +15,8 @@ const stateNames: Readonly<Record<number, SessionState>> = {
   [StateNumber.SESSION_YOUNG]: 'young',
   [StateNumber.SESSION_ESTABLISHED]: 'established',
   [StateNumber.SESSION_CLOSING]: 'closing',
+  [StateNumber.SESSION_SOURCE]: 'source',
+  [StateNumber.SESSION_SOURCE_YOUNG]: 'source',
 };
 
 export interface SessionSources extends ExplainSources {
@@ -73,10 +75,10 @@ function matcherOf(filter: SessionFilter, compiled: Compiled): Matcher {
       (filter.backend === undefined || filter.backend === backend.name || filter.backend === backend.address);
     if (fits) backends[id] = 1;
   }
-  const states = [1, 2, 3].reduce<boolean[]>((all, state) => {
-    all[state] = filter.state === undefined || stateNames[state] === filter.state;
-    return all;
-  }, []);
+  const states: boolean[] = [];
+  for (const [state, name] of Object.entries(stateNames)) {
+    states[Number(state)] = filter.state === undefined || name === filter.state;
+  }
   return { services, backends, states, keep: clientMatcher(filter.client) };
 }
 
@@ -99,7 +101,7 @@ function toSession(entry: SessionEntry, { tickMs, controller }: SessionSources, 
   const service = compiled.services.get(entry.service);
   if (!service || !entry.detail) return null;
   const backend = compiled.backends.get(entry.backend);
-  const timeout = controller.applied.services.get(entry.service)?.timeoutTicks[entry.state] ?? 0;
+  const timeout = controller.applied.services.get(entry.service)?.timeoutTicks[entry.state & 3] ?? 0;
   return {
     protocol: service.listener.protocol,
     client: entry.detail.client,

@@ -14,13 +14,27 @@ export class ObservedState {
   #waysOutChanged = false;
   #healthKeys = new Set<string>();
   #addresses = new Set<Ip>();
+  readonly #recoveredAtMs = new Map<string, number>();
+
+  /** `clock`: milliseconds, of any origin, that never go back. */
+  constructor(private readonly clock: () => number = () => performance.now()) {}
 
   get now(): Observed {
-    return { health: this.#health, nextHops: this.#nextHops, waysOut: this.#waysOut };
+    return {
+      health: this.#health,
+      nextHops: this.#nextHops,
+      waysOut: this.#waysOut,
+      recoveredAtMs: this.#recoveredAtMs,
+      nowMs: this.clock(),
+    };
   }
 
+  /** What was unhealthy and is healthy has come back; what is healthy from the first has not been away. */
   setHealth(key: string, state: HealthState): void {
-    if (this.#health.get(key) === state) return;
+    const before = this.#health.get(key);
+    if (before === state) return;
+    if (state !== 'healthy') this.#recoveredAtMs.delete(key);
+    else if (before === 'unhealthy') this.#recoveredAtMs.set(key, this.clock());
     this.#health.set(key, state);
     this.#healthKeys.add(key);
   }
@@ -37,7 +51,10 @@ export class ObservedState {
 
   /** Of what no configuration names any more: should it come back, it is not what it was. */
   forget({ keys = [], addresses = [] }: { keys?: Iterable<string>; addresses?: Iterable<Ip> }): void {
-    for (const key of keys) this.#health.delete(key);
+    for (const key of keys) {
+      this.#health.delete(key);
+      this.#recoveredAtMs.delete(key);
+    }
     for (const address of addresses) this.#nextHops.delete(address);
   }
 

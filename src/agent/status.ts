@@ -146,7 +146,7 @@ function listeners(
 
 function backendStatus(
   { health }: StatusSources,
-  { backend, health: state, up, problem, nextHopMac, device, vlan, checkKey }: CompiledBackend,
+  { backend, effectiveWeight, health: state, up, problem, nextHopMac, device, vlan, checkKey }: CompiledBackend,
   traffic: TrafficStatus,
 ): BackendStatus {
   const record = state === 'unchecked' ? null : health(checkKey);
@@ -154,6 +154,7 @@ function backendStatus(
     name: backend.name,
     address: backend.address,
     weight: backend.weight,
+    effectiveWeight,
     zone: backend.zone,
     health: state,
     up,

@@ -208,6 +208,8 @@ export interface BackendStatus {
   readonly name: string;
   readonly address: Ip;
   readonly weight: number;
+  /** Less than `weight` while slow start lasts. */
+  readonly effectiveWeight: number;
   readonly zone: string;
   readonly health: 'healthy' | 'unhealthy' | 'unknown' | 'unchecked';
   readonly up: boolean;
@@ -297,6 +299,8 @@ export interface Flow {
   readonly syn: boolean;
   /** What if: as though there were no session. */
   readonly ignoreSession: boolean;
+  /** What if: of a QUIC packet, with the scheduler QCH. Empty: it has none that can be read. */
+  readonly quicConnectionId: Uint8Array;
 }
 
 export interface Explanation {
@@ -304,7 +308,7 @@ export interface Explanation {
   readonly reason: string;
   readonly steps: readonly string[];
   readonly session: Session | null;
-  readonly chosenBy: 'session' | 'persistence' | 'maglev' | 'turn' | 'least_sessions' | null;
+  readonly chosenBy: 'session' | 'persistence' | 'maglev' | 'turn' | 'least_sessions' | 'quic' | null;
   readonly maglevSlot: number | null;
   readonly loadBalancer: string;
   readonly listener: string;

@@ -42,6 +42,7 @@ export function readFlow(from: message.ExplainRequest): Flow {
     vipPort: readPort(from.vipPort, { path: 'vipPort', violations }),
     syn: from.syn,
     ignoreSession: from.ignoreSession,
+    quicConnectionId: from.quicConnectionId,
   };
   violations.throwIfAny();
   if (familyOf(flow.client) !== familyOf(flow.vip)) {

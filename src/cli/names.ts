@@ -25,6 +25,15 @@ export function parseEndpoint(text: string): { address: string; port: number } {
   return { address, port };
 }
 
+/** Bytes as an option gives them: "07c4605e", "07:c4:60:5e". */
+export function parseHex(option: string, text: string): Uint8Array {
+  const digits = text.replaceAll(':', '');
+  if (!/^([0-9a-f]{2})*$/i.test(digits)) {
+    throw new UsageError(`${option} "${text}" is no row of bytes: write two hexadecimal digits for each`);
+  }
+  return Buffer.from(digits, 'hex');
+}
+
 /** "192.0.2.1:443", "[2001:db8::1]:443" */
 export function formatEndpoint(address: string, port: number): string {
   return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;

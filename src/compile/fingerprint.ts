@@ -91,6 +91,12 @@ export function sourceCellsOf(
   return [first, second === first ? (first + 1) % cells : second];
 }
 
+/** Of a QUIC flow that goes by its addresses: no tag of another listener's flow. As in bpf/quic.h. */
+export function quicFallbackTag(tag: bigint): bigint {
+  const other = tag ^ 0x5143_4820_6f72_206en;
+  return other === 0n ? 1n : other;
+}
+
 export function maglevSlotOf(tag: bigint): number {
   return tableSlotOf(tag, 65537);
 }

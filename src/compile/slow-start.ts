@@ -17,8 +17,9 @@ const arrived: Ramp = { parts: weightScale, nextChangeMs: null };
 /** How much of its weight a backend has that became healthy again: from a tenth to all of it, in steps of a twentieth. */
 export function rampOf(checkKey: string, slowStartMs: number, { recoveredAtMs, nowMs = 0 }: Observed): Ramp {
   const since = slowStartMs > 0 ? recoveredAtMs?.get(checkKey) : undefined;
-  if (since === undefined || nowMs - since >= slowStartMs) return arrived;
+  if (since === undefined || nowMs - since >= slowStartMs - 1e-3) return arrived;
   const stepMs = slowStartMs / (weightScale - firstPart);
-  const steps = Math.max(0, Math.floor((nowMs - since) / stepMs));
+  // A little more, so that a step is taken by the time that it was said to be due.
+  const steps = Math.max(0, Math.floor((nowMs - since) / stepMs + 1e-6));
   return { parts: firstPart + steps, nextChangeMs: since + (steps + 1) * stepMs };
 }

@@ -1428,6 +1428,11 @@ export const descriptor: object = {
          "type": "bool",
          "id": 7,
          "protoName": "ignore_session"
+        },
+        "quicConnectionId": {
+         "type": "bytes",
+         "id": 8,
+         "protoName": "quic_connection_id"
         }
        }
       },
@@ -2003,6 +2008,11 @@ export const descriptor: object = {
          "type": "uint32",
          "id": 15,
          "protoName": "egress_vlan"
+        },
+        "effectiveWeight": {
+         "type": "double",
+         "id": 16,
+         "protoName": "effective_weight"
         }
        }
       },

@@ -550,6 +550,8 @@ export interface ExplainRequest {
   syn: boolean;
   /** What if: whether or not there is a session, as for a flow not seen before. */
   ignoreSession: boolean;
+  /** What if, with the scheduler QCH: the destination connection id that the packet carries. */
+  quicConnectionId: Uint8Array;
 }
 
 export interface Explanation {
@@ -733,6 +735,8 @@ export interface BackendStatus {
   egressInterface: string;
   /** The tag that they leave with; 0 = none. */
   egressVlan: number;
+  /** As `weight`; less while slow start lasts. */
+  effectiveWeight: number;
 }
 
 export interface HealthChange {

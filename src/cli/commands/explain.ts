@@ -1,7 +1,7 @@
 import { action, examples, type Register } from '../command.js';
 import type { Context } from '../context.js';
 import { jsonOf } from '../format/json.js';
-import { parseEndpoint, parseWord } from '../names.js';
+import { parseEndpoint, parseHex, parseWord } from '../names.js';
 import { formatExplanation } from '../views/explain.js';
 
 export const registerExplain: Register = (program, io) => {
@@ -15,18 +15,21 @@ export const registerExplain: Register = (program, io) => {
     .argument('<client>', 'ADDRESS:PORT of the client; IPv6 as [2001:db8::7]:40000')
     .argument('<vip>', 'ADDRESS:PORT of the listener')
     .option('--syn', 'what if: the packet begins a connection (TCP SYN)')
+    .option('--quic-id <hex>', 'what if, with the scheduler QCH: the destination connection id in the packet')
     .option('--new', 'what if: there were no session yet')
     .action(action<Options, [string, string, string]>(io, explain));
   examples(command, [
     'spillway explain tcp 198.51.100.7:40000 192.0.2.1:443',
     'spillway explain tcp 198.51.100.7:40000 192.0.2.1:443 --new --syn   # what if it were to connect now',
     'spillway explain udp [2001:db8::7]:5353 [2001:db8:1::1]:53 --json',
+    'spillway explain udp 198.51.100.7:40000 192.0.2.1:443 --quic-id 07c4605e4504cc4f',
   ]);
 };
 
 interface Options {
   readonly syn?: boolean;
   readonly new?: boolean;
+  readonly quicId?: string;
 }
 
 async function explain(
@@ -45,6 +48,7 @@ async function explain(
     vipPort: to.port,
     syn: options.syn ?? false,
     ignoreSession: options.new ?? false,
+    quicConnectionId: parseHex('--quic-id', options.quicId ?? ''),
   };
   const answer = await context.call('explain', (agent, call) => agent.sessions.explain(request, call));
   if (context.json) await context.printJson((await jsonOf('spillway.v1.Explanation'))(answer));

@@ -26,6 +26,13 @@ export function egressText({ egressInterface, egressVlan }: { egressInterface: s
   return egressVlan === 0 ? printable(egressInterface) : `${printable(egressInterface)} (VLAN ${egressVlan})`;
 }
 
+/** During slow start: what it counts for now, of what it will. */
+function weightCell({ draining, weight, effectiveWeight }: messages.BackendStatus, paint: Palette): Cell {
+  if (draining) return { text: 'drains', paint: paint.warn };
+  if (effectiveWeight <= 0 || effectiveWeight >= weight) return String(weight);
+  return { text: `${Number(effectiveWeight.toFixed(2))} of ${weight}`, paint: paint.warn };
+}
+
 function isWell(backend: messages.BackendStatus): boolean {
   return backend.up && (backend.health === 'HEALTHY' || backend.health === 'UNCHECKED');
 }
@@ -36,7 +43,7 @@ export function formatBackends(rows: readonly BackendRow[], { nowMs, paint }: Vi
     `${listener.backendGroup}/${backend.name}`,
     backend.address,
     backend.egressInterface === '' ? '-' : egressText(backend),
-    backend.draining ? { text: 'drains', paint: paint.warn } : String(backend.weight),
+    weightCell(backend, paint),
     healthCell(backend.health, paint),
     backend.up ? { text: 'yes', paint: paint.good } : { text: 'no', paint: paint.bad },
     backend.since === null ? '-' : formatAge(nowMs - toMs(backend.since)),

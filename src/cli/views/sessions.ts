@@ -19,7 +19,8 @@ export const sessionColumns: readonly Column[] = [
 export function sessionRow(session: messages.Session, paint: Palette): Cell[] {
   return [
     session.protocol,
-    formatEndpoint(session.client, session.clientPort),
+    // Source persistence is a client's, whatever port it comes from.
+    session.state === 'SOURCE' ? session.client : formatEndpoint(session.client, session.clientPort),
     formatEndpoint(session.vip, session.vipPort),
     `${session.loadBalancer}/${session.listener}`,
     `${session.backendGroup}/${session.backend}`,

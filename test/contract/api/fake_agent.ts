@@ -253,6 +253,7 @@ function statusOf(agent: FakeAgent, summary: boolean): Status {
                 name: 'be1',
                 address: '203.0.113.1',
                 weight: 100,
+                effectiveWeight: 55,
                 zone: 'a',
                 health: 'unhealthy',
                 up: true,

@@ -105,9 +105,10 @@ test('Explain wants a whole flow of one family, and gives the decision step by s
   const { client, agent } = await startApi(t);
   const flow = { protocol: 'TCP', client: '198.51.100.7', clientPort: 40_000, vip: '192.0.2.1', vipPort: 443 } as const;
   const explanation = await client.sessions.explain(flow);
-  t.deepEqual(agent.lastFlow, { ...flow, protocol: 'tcp', syn: false, ignoreSession: false });
-  await client.sessions.explain({ ...flow, syn: true, ignoreSession: true });
-  t.like(agent.lastFlow, { syn: true, ignoreSession: true });
+  const asked = { ...flow, protocol: 'tcp', syn: false, ignoreSession: false } as const;
+  t.deepEqual(agent.lastFlow, { ...asked, quicConnectionId: Buffer.alloc(0) });
+  await client.sessions.explain({ ...flow, syn: true, ignoreSession: true, quicConnectionId: Buffer.of(7, 1) });
+  t.like(agent.lastFlow, { syn: true, ignoreSession: true, quicConnectionId: Buffer.of(7, 1) });
   t.like(explanation, { verdict: 'forward', chosenBy: 'maglev', maglevSlot: 7, forwarding: 'L2_DSR' });
   t.is(explanation.session!.expiresIn!.seconds, 89n);
   const empty = await refused(t, client.sessions.explain({}));

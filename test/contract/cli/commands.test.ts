@@ -240,6 +240,7 @@ test('explain, reconcile, detach, purge and version ask what was meant and print
     vipPort: 2,
     syn: false,
     ignoreSession: false,
+    quicConnectionId: Buffer.alloc(0),
   });
   t.is((await spillway(['purge', '--backend', 'pool/be1'], agent)).stdout, '1,234 sessions removed\n');
   t.like(asked[1], { all: false, filter: { backendGroup: 'pool', backend: 'be1' } });

@@ -1,6 +1,6 @@
 import test from 'ava';
 import { UsageError } from '../../../src/cli/errors.js';
-import { formatEndpoint, parseBackendName, parseEndpoint, parseWord } from '../../../src/cli/names.js';
+import { formatEndpoint, parseBackendName, parseEndpoint, parseHex, parseWord } from '../../../src/cli/names.js';
 import { toFilter } from '../../../src/cli/session_filter.js';
 
 test('endpoints are ADDRESS:PORT, IPv6 in brackets', (t) => {
@@ -27,6 +27,14 @@ test('what is printed as an endpoint is read as one', (t) => {
     ['2001:db8::1', 53],
   ] as const) {
     t.deepEqual(parseEndpoint(formatEndpoint(address, port)), { address, port });
+  }
+});
+
+test('bytes are pairs of hexadecimal digits', (t) => {
+  t.deepEqual([...parseHex('--quic-id', '07c4:605E')], [7, 0xc4, 0x60, 0x5e]);
+  t.is(parseHex('--quic-id', '').length, 0);
+  for (const wrong of ['7', '0x07', '07 c4', 'zz']) {
+    t.throws(() => parseHex('--quic-id', wrong), { instanceOf: UsageError, message: /--quic-id/ });
   }
 });
 

@@ -7,6 +7,7 @@ export function backend(name: string, change: Partial<BackendStatus> = {}): Back
     name,
     address: '203.0.113.11',
     weight: 100,
+    effectiveWeight: 100,
     zone: 'a',
     health: 'healthy',
     up: true,
