@@ -21,18 +21,10 @@ export interface AdmissionQuestion {
 
 /** Would this client's flow be let in now? Nothing is charged. `steps` takes what there is to say; null: it would. */
 export function refusalOf(question: AdmissionQuestion, steps: string[]): RefusalReason | null {
-  const { service, compiled, control, client } = question;
+  const { service, compiled } = question;
   const row = compiled.tables.services.get(service.id);
-  const { accessControl } = service.listener;
-  if (row && accessControl) {
-    const listed = control.access.holds(listOf(row.access), client);
-    const denied = listed !== (accessControl.mode === 'ALLOW');
-    const word = accessControl.mode === 'ALLOW' ? 'allows' : 'denies';
-    steps.push(
-      `the listener ${word} clients of access list ${accessControl.accessList}: ${client} is ${listed ? '' : 'not '}on it`,
-    );
-    if (denied) return 'access_denied';
-  }
+  const denied = denialOf(question, steps);
+  if (denied) return denied;
   for (const id of [row?.listenerLimit, row?.balancerLimit]) {
     const limit = id ? compiled.limits.get(id) : undefined;
     if (!limit) continue;
@@ -45,6 +37,22 @@ export function refusalOf(question: AdmissionQuestion, steps: string[]): Refusal
     steps.push(`${ownerOf(limit)} has room for it`);
   }
   return null;
+}
+
+/** By the access list alone. */
+export function denialOf(
+  { service, compiled, control, client }: AdmissionQuestion,
+  steps: string[],
+): 'access_denied' | null {
+  const row = compiled.tables.services.get(service.id);
+  const { accessControl } = service.listener;
+  if (!row || !accessControl) return null;
+  const listed = control.access.holds(listOf(row.access), client);
+  const word = accessControl.mode === 'ALLOW' ? 'allows' : 'denies';
+  steps.push(
+    `the listener ${word} clients of access list ${accessControl.accessList}: ${client} is ${listed ? '' : 'not '}on it`,
+  );
+  return listed !== (accessControl.mode === 'ALLOW') ? 'access_denied' : null;
 }
 
 function ownerOf({ loadBalancer, listener }: CompiledLimit): string {

@@ -9,7 +9,7 @@ import { vipKeyText } from '../compile/tables.js';
 import type { SessionEntry, SessionTable } from '../dataplane/session-table.js';
 import type { ControlTables } from '../dataplane/tables.js';
 import type { Controller } from './controller.js';
-import { refusalOf } from './explain-admission.js';
+import { denialOf, refusalOf } from './explain-admission.js';
 import { chooseBackend } from './explain-choice.js';
 
 export interface ExplainSources {
@@ -77,10 +77,18 @@ export function explainFlow(
   };
   steps.push(`listener ${who.loadBalancer}/${who.listener} takes ${flow.protocol} port ${flow.vipPort} of ${flow.vip}`);
   const tag = flowTag(addresses, sources.flowKey());
-  if (service.listener.scheduler === 'QCH') {
+  const question = {
+    client: flow.client,
+    service,
+    compiled: compiled!,
+    control: sources.control,
+    key: sources.flowKey(),
+  };
+  if (service.listener.scheduler === 'QCH' && !service.listener.stopped) {
     const named = namedById(sources, service, flow.quicConnectionId, steps);
-    if (named && !service.listener.stopped)
-      return end('forward', 'quic', { ...who, ...destination(named), chosenBy: 'quic' });
+    const denied = named && denialOf(question, steps);
+    if (denied) return end('drop', denied, who);
+    if (named) return end('forward', 'quic', { ...who, ...destination(named), chosenBy: 'quic' });
   }
   const entry = flow.ignoreSession ? null : table.find(sessionTag(service, tag));
   const limit = (entry && applied.services.get(entry.service)?.timeoutTicks[entry.state & 3]) ?? 0;
@@ -109,13 +117,6 @@ export function explainFlow(
   }
   const again = flow.syn && entry?.state === SessionState.SESSION_CLOSING;
   if (!entry || entry.idleTicks > limit || again) {
-    const question = {
-      client: flow.client,
-      service,
-      compiled: compiled!,
-      control: sources.control,
-      key: sources.flowKey(),
-    };
     const refusal = refusalOf(question, steps);
     if (refusal) return end('drop', refusal, who);
   }

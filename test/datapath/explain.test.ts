@@ -1,62 +1,104 @@
-/** What `explain` foretells of flows without a session, against what the data path then does. */
+/** What explain says of a flow is what the data path then does with it: under every scheduler, by every way. */
 import test from 'ava';
-import { chooseBackend } from '../../src/agent/explain-choice.js';
+import type { Controller } from '../../src/agent/controller.js';
+import { explainFlow } from '../../src/agent/explain.js';
+import type { Flow as ExplainedFlow, Explanation } from '../../src/api/port.js';
+import type { QuicConfig } from '../../src/config/desired.js';
 import { pinToCpu } from '../support/pin_cpu.js';
-import { type Flow, openWeb, vip4, vip6, type Web, webDesired } from './web.js';
+import { connectionId, longHeader, shortHeader } from '../support/quic.js';
+import { client6Of, clientOf, type Flow, openWeb, vip4, vip6, type Web, webDesired } from './web.js';
 
 test.before(() => pinToCpu(0));
 
-function foretold(web: Web, flow: Flow, flags: string): { backend: string; by: string; steps: readonly string[] } {
+function explain(web: Web, flow: Flow, what: Partial<ExplainedFlow> = {}): Explanation {
   const { lb } = web;
-  const { tables, services, backends } = lb.compiled!;
-  const addresses = web.addresses(flow);
-  const nameOf = (id: number): string => backends.get(id)?.backend.name ?? 'none';
-  const steps: string[] = [];
-  const id = lb.serviceId(flow.v6 ? vip6 : vip4, addresses.destinationPort, addresses.protocol);
-  const question = { service: services.get(id)!, addresses, tag: web.tag(flow), syn: flags === 'S', applied: tables };
-  const { control, sessions: table, key } = lb;
-  const choice = chooseBackend({ ...question, control, table, key, nameOf }, steps);
-  return { backend: nameOf(choice.backend), by: choice.chosenBy, steps };
+  const client = flow.client ?? 1;
+  const sources = {
+    controller: { compiled: lb.compiled, applied: lb.control.read() } as unknown as Controller,
+    control: lb.control,
+    table: lb.sessions,
+    flowKey: () => lb.key,
+  };
+  const asked: ExplainedFlow = {
+    protocol: flow.udp ? 'udp' : 'tcp',
+    client: flow.v6 ? client6Of(client) : clientOf(client),
+    clientPort: flow.from ?? 40_000,
+    vip: flow.v6 ? vip6 : vip4,
+    vipPort: flow.to ?? (flow.udp ? 53 : 80),
+    syn: false,
+    ignoreSession: false,
+    quicConnectionId: new Uint8Array(),
+    ...what,
+  };
+  return explainFlow(sources, asked, () => null);
 }
 
-const orders = { TCH: 'maglev', SCH: 'maglev', WRR: 'turn', RR: 'turn', WLC: 'least_sessions' } as const;
-
-for (const [scheduler, by] of Object.entries(orders)) {
-  test(`${scheduler}: a flow goes where it was foretold, by SYN, in its middle and as datagram`, async (t) => {
-    const listener = { scheduler: scheduler as keyof typeof orders };
-    const web = await openWeb(t, { buckets: 1024, weights: [100, 50, 20], listener });
+for (const [scheduler, chosenBy] of [
+  ['TCH', 'maglev'],
+  ['SCH', 'maglev'],
+  ['WRR', 'turn'],
+  ['RR', 'turn'],
+  ['WLC', 'least_sessions'],
+] as const) {
+  test(`${scheduler}: the next SYN goes where explain says, by ${chosenBy}, and its ACK by the session`, async (t) => {
+    const web = await openWeb(t, { buckets: 512, weights: [100, 40, 75], listener: { scheduler } });
     for (const v6 of [false, true]) {
-      for (const [i, flow] of web.flows(60, { v6 }).entries()) {
-        const flags = i % 3 === 0 ? 'A' : 'S';
-        const one = { ...flow, udp: i % 3 === 1 };
-        const { backend, by: said } = foretold(web, one, flags);
-        t.is(web.send(one, flags), backend, `${JSON.stringify(one)} ${flags}`);
-        t.is(said, i % 3 === 0 ? 'maglev' : by);
+      for (const flow of web.flows(60, { v6 })) {
+        const told = explain(web, flow, { syn: true });
+        t.is(told.chosenBy, chosenBy);
+        t.is(web.send(flow, 'S'), told.backend);
+        const then = explain(web, flow);
+        t.is(then.chosenBy, scheduler === 'TCH' || scheduler === 'SCH' ? 'maglev' : 'session');
+        t.is(web.send(flow, 'A'), then.backend);
+        t.is(explain(web, flow).chosenBy, 'session');
       }
+    }
+  });
+
+  test(`${scheduler}: a packet in the middle of a connection that has no session goes where explain says`, async (t) => {
+    const web = await openWeb(t, { buckets: 512, weights: [100, 40, 75], listener: { scheduler } });
+    for (const flow of web.flows(60)) {
+      const told = explain(web, flow);
+      t.is(told.chosenBy, 'maglev');
+      t.is(web.send(flow, 'A'), told.backend);
     }
   });
 }
 
-test('while a table is handed over, a connection in its middle is foretold to go by the one before', async (t) => {
-  for (const scheduler of ['TCH', 'WRR'] as const) {
-    const web = await openWeb(t, { buckets: 1024, listener: { scheduler } });
-    await web.set(webDesired({ weights: [100, 100, 100, 100, 100, 100], listener: { scheduler } }));
-    for (const flow of web.flows(40)) t.is(foretold(web, flow, 'A').backend, web.send(flow, 'A'), scheduler);
+test('with source persistence the next connection goes where explain says', async (t) => {
+  const web = await openWeb(t, { buckets: 512, listener: { scheduler: 'RR', sourcePersistenceMs: 60_000 } });
+  for (const flow of web.flows(30)) {
+    t.is(explain(web, flow, { syn: true }).chosenBy, 'turn');
+    const went = web.send(flow, 'S');
+    const told = explain(web, { ...flow, from: 2 }, { syn: true });
+    t.like(told, { chosenBy: 'persistence', backend: went });
+    t.is(web.send({ ...flow, from: 2 }, 'S'), went);
   }
 });
 
-test('source persistence: the next connection is foretold to go where the last went, unless that backend drains', async (t) => {
-  const listener = { scheduler: 'RR', sourcePersistenceMs: 60_000 } as const;
-  const web = await openWeb(t, { buckets: 1024, listener });
-  t.is(foretold(web, {}, 'S').by, 'turn');
-  const went = web.send({}, 'S');
-  web.send({}, 'A');
-  t.like(foretold(web, { from: 50_000 }, 'S'), { backend: went, by: 'persistence' });
-  t.is(web.send({ from: 50_000 }, 'S'), went);
-  const weights = ['be1', 'be2', 'be3'].map((name) => (name === went ? 0 : 100));
-  await web.set(webDesired({ weights, listener }));
-  const next = foretold(web, { from: 50_001 }, 'S');
-  t.is(next.by, 'turn');
-  t.regex(next.steps.join('; '), new RegExp(`went to backend ${went}, which takes no new ones`));
-  t.is(web.send({ from: 50_001 }, 'S'), next.backend);
+test('QCH: by the connection id; and without one that can be read, by session and hash', async (t) => {
+  const config: QuicConfig = { id: 1, serverIdLength: 2, nonceLength: 14, key: Buffer.alloc(16, 5) };
+  const base = webDesired({ listener: { scheduler: 'QCH', quic: [config] } });
+  const [group] = base.backendGroups;
+  const backends = group!.backends.map((one, i) => ({ ...one, quicServerId: Buffer.of(0x10, i) }));
+  const web = await openWeb(t, { buckets: 512 });
+  await web.set({ ...base, backendGroups: [{ ...group!, backends }] });
+  const send = (flow: Flow, datagram: Buffer): string => {
+    const went = web.lb.run(web.frame({ ...flow, udp: true }, '', datagram));
+    return [...web.lb.compiled!.backends.values()].find(
+      ({ nextHopMac }) => nextHopMac.replaceAll(':', '') === went.frame.toString('hex', 0, 6),
+    )!.backend.name;
+  };
+  for (const flow of web.flows(40, { udp: true })) {
+    const server = (flow.client ?? 1) % 4;
+    const quicConnectionId = connectionId({ config, serverId: Buffer.of(0x10, server), nonce: Buffer.alloc(14, 9) });
+    const first = explain(web, flow);
+    t.is(first.chosenBy, 'maglev');
+    t.is(send(flow, longHeader(Buffer.from('0123456789abcdef', 'hex'))), first.backend);
+    t.like(explain(web, flow), { chosenBy: 'session', backend: first.backend });
+    const told = explain(web, flow, { quicConnectionId });
+    t.is(told.chosenBy, server < 3 ? 'quic' : 'session', told.steps.join('; '));
+    t.is(send(flow, shortHeader(quicConnectionId)), told.backend);
+  }
+  t.regex(explain(web, { udp: true }, { quicConnectionId: Buffer.of(0xff) }).steps.join('\n'), /config 7/);
 });

@@ -70,7 +70,7 @@ export class Web {
     await this.lb.apply(desired, seen(desired, world));
   }
 
-  frame(flow: Flow, flags = 'A', data = ''): Buffer {
+  frame(flow: Flow, flags = 'A', data: string | Uint8Array = ''): Buffer {
     const ports = { from: flow.from ?? 40_000, to: flow.to ?? (flow.udp ? 53 : 80) };
     const transport = flow.udp ? udp(ports, data) : tcp({ ...ports, flags }, data);
     const client = flow.client ?? 1;
