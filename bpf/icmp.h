@@ -157,6 +157,8 @@ static __always_inline int choose_owner(struct work *work, const struct settings
 		return DROP_INTERNAL;
 	if (is_persistent(service))
 		return DROP_ICMP_NO_FLOW;
+	if (service->access && access_denied(&work->packet, service->access))
+		return refuse(DROP_ACCESS_DENIED, service->listener_limit);
 	switch (service->schedule) {
 	case SCHEDULE_SOURCE:
 		return select_hashed(work, pool, source_fingerprint(&work->packet, settings));

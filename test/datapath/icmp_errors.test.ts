@@ -171,3 +171,12 @@ test('an error too big for the tunnel is dropped, and not answered with another 
   endsFor(t, web, error(long), 'DROP_TOO_BIG');
   t.is(web.lb.run(error(long.subarray(0, 500))).verdict, 'TX');
 });
+
+test('about a client that the access list keeps out nothing is forwarded', async (t) => {
+  const web = await openWeb(t);
+  const desired = webDesired({ listener: { accessControl: { mode: 'DENY', accessList: 'out' } } });
+  const entries = [{ address: clientOf(1), bits: 32 }];
+  await web.set({ ...desired, accessLists: [{ name: 'out', description: '', entries }] });
+  endsFor(t, web, error(quote({})), 'DROP_ACCESS_DENIED');
+  t.regex(goesTo(web, error(quote({ client: 2 }))), /^be/);
+});

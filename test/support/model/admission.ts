@@ -2,7 +2,7 @@
 import { type Limit, LimitFlags, LimitOver, Reason, type Service } from '../../../src/abi/abi.generated.js';
 import type { Control } from './control.js';
 import { sourceCellsOf } from './fingerprint.js';
-import type { Parsed } from './parse.js';
+import type { Addresses, Parsed } from './parse.js';
 
 const ALLOW = 0x8000_0000;
 const RECEIPTS = 1n << 18n;
@@ -76,7 +76,7 @@ export class AdmissionModel {
   }
 
   /** By the access list alone. */
-  admitClient(packet: Parsed, service: Service): number | null {
+  admitClient(packet: Addresses, service: Service): number | null {
     if (service.access === 0 || !this.#isDenied(packet, service.access)) return null;
     return this.#refuse(Reason.DROP_ACCESS_DENIED, service.listenerLimit);
   }
@@ -107,7 +107,7 @@ export class AdmissionModel {
     });
   }
 
-  #isDenied(packet: Parsed, access: number): boolean {
+  #isDenied(packet: Addresses, access: number): boolean {
     const entries = this.control().access.get(access & 0xffff) ?? [];
     const bits = bitsOf(packet.source);
     const listed = entries.some(({ v6, prefix }) => v6 === packet.v6 && bits.startsWith(prefix));

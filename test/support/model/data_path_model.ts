@@ -278,8 +278,10 @@ export class DataPathModel {
     const service = this.#serviceOf(flow, flow);
     if (typeof service !== 'number') return Reason.DROP_ICMP_NO_FLOW;
     if (this.control.services[service]!.flags & ServiceFlags.SERVICE_STOPPED) return Reason.DROP_STOPPED;
-    const pure = pureSchedules.includes(this.control.services[service]!.schedule);
-    if (!pure || this.persistence.isPersistent(service)) return Reason.DROP_ICMP_NO_FLOW;
+    if (this.persistence.isPersistent(service)) return Reason.DROP_ICMP_NO_FLOW;
+    const refusal = this.admission.admitClient(flow, this.control.services[service]!);
+    if (refusal !== null) return refusal;
+    if (!pureSchedules.includes(this.control.services[service]!.schedule)) return Reason.DROP_ICMP_NO_FLOW;
     const other = quicFallbackTag(tag);
     const isQuic = this.control.services[service]!.schedule === Schedule.SCHEDULE_QUIC;
     const first = isQuic ? this.#ownerBySession(quiet, other) : null;
