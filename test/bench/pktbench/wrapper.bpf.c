@@ -70,9 +70,22 @@ static __always_inline int restore(struct xdp_md *ctx, struct bench_side *s)
 	return 0;
 }
 
+static __always_inline int write_next(struct xdp_md *ctx, struct bench_side *s)
+{
+	__u32 address;
+
+	if (s->pattern != PAT_SPOOF)
+		return write_headers(ctx, &cfg, next_flow(s));
+	address = next_random(&s->rng);
+	/* The first byte in memory; 10 is the clients' own. */
+	if ((address & 0xff) == 10)
+		address ^= 1;
+	return put_headers(ctx, &cfg, address, next_random(&s->rng));
+}
+
 static __always_inline int prepare(struct xdp_md *ctx, struct bench_side *s)
 {
-	if (restore(ctx, s) || write_headers(ctx, &cfg, next_flow(s)))
+	if (restore(ctx, s) || write_next(ctx, s))
 		return -1;
 	/*
 	 * A locked instruction drains the store buffer: a target that loads a field across two of the stores above

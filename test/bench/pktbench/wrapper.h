@@ -12,7 +12,8 @@
 #define NOT_CALLED   7		/* the tail call failed */
 
 enum { SIDE_BASE, SIDE_TARGET };
-enum { PAT_SEQ, PAT_RANDOM, PAT_SCHED };
+/* PAT_SPOOF: any address outside the clients' prefix, any port, new for each packet. */
+enum { PAT_SEQ, PAT_RANDOM, PAT_SCHED, PAT_SPOOF };
 
 /*
  * Constant during one load; lives in .rodata, so the verifier removes what a case does not use. Offsets are from the
