@@ -1,4 +1,5 @@
 /** The client of the lab tests: single requests, streams of requests and of datagrams, downloads. Run by Lab.client. */
+import { type DatagramAnswer, type DatagramOptions, datagram } from './datagram.js';
 import { Download, type DownloadOptions, type DownloadState } from './download.js';
 import { type EchoOptions, type EchoReport, EchoStream } from './echo_stream.js';
 import { type MirrorAnswer, type MirrorOptions, mirror } from './mirror.js';
@@ -33,6 +34,8 @@ const methods = {
   },
   echoReport: (as: string): EchoReport => held(echoes, as).report(),
   stopEcho: (as: string): Promise<EchoReport> => held(echoes, as).stop(),
+
+  datagram: (options: DatagramOptions): Promise<DatagramAnswer> => datagram(options),
 
   mirror: (options: MirrorOptions): Promise<MirrorAnswer> => mirror(options),
 
