@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { type CaptureFilter, captureFilterSize, writeCaptureFilter } from '../abi/abi.generated.js';
-import type { AttachmentStatus } from '../api/port.js';
+import type { AttachmentStatus, ProgramVersion } from '../api/port.js';
 import { parseMac } from '../base/ip.js';
 import type { Logger } from '../base/log.js';
 import type { AgentConfig } from '../config/agent.js';
@@ -59,6 +59,8 @@ export interface DataPlaneNode {
   readonly firstFragments: FirstFragments;
   readonly settings: SettingsMap;
   readonly program: BpfProgram;
+  /** The load balancer first. */
+  readonly programs: readonly [ProgramVersion, ...ProgramVersion[]];
   /** What an operator should know of how it came up. */
   readonly notices: readonly string[];
   onEvents(listener: (records: Uint8Array) => void): void;
@@ -259,6 +261,11 @@ class Node implements DataPlaneNode {
     }
   }
 
+  /** The load balancer, and what steers health checks once an interface has it. */
+  get programs(): readonly [ProgramVersion, ...ProgramVersion[]] {
+    return [programVersion(this.program), ...(this.#probe ? [programVersion(this.#probe)] : [])];
+  }
+
   #loadProbe(): BpfProgram {
     if (!this.#probe) {
       const object = BpfObject.load(`${this.#parts.objects}/probe.bpf.o`, {
@@ -379,4 +386,9 @@ class Node implements DataPlaneNode {
     this.clock.close();
     for (const map of Object.values(this.#parts.opened.maps)) map.close();
   }
+}
+
+function programVersion({ info }: BpfProgram): ProgramVersion {
+  const { name, tag, verifiedInstructions, jitedBytes } = info;
+  return { name, tag, verifiedInstructions, jitedBytes };
 }

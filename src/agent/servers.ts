@@ -53,15 +53,16 @@ export function packageVersion(): string {
   return (JSON.parse(text) as { version: string }).version;
 }
 
-export function versionInfo(version: string, { program }: DataPlaneNode): VersionInfo {
-  const { tag, verifiedInstructions } = program.info;
+export function versionInfo(version: string, { programs }: DataPlaneNode): VersionInfo {
+  const [lb] = programs;
   return {
     version,
     layoutVersion,
     nodeVersion: process.version,
     kernel: release(),
     libbpf: libbpfVersion,
-    programTag: tag,
-    verifiedInstructions,
+    programTag: lb.tag,
+    verifiedInstructions: lb.verifiedInstructions,
+    programs,
   };
 }

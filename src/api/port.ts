@@ -86,8 +86,21 @@ export interface VersionInfo {
   readonly nodeVersion: string;
   readonly kernel: string;
   readonly libbpf: string;
+  /** Of the XDP program, which `programs` begins with. */
   readonly programTag: string;
   readonly verifiedInstructions: number;
+  readonly programs: readonly ProgramVersion[];
+}
+
+/** A BPF program that this node has loaded. */
+export interface ProgramVersion {
+  readonly name: string;
+  /** Digest of its instructions: 16 hexadecimal digits. */
+  readonly tag: string;
+  /** What the kernel's verifier went through; it gives up at a million. */
+  readonly verifiedInstructions: number;
+  /** 0 where the kernel interprets. */
+  readonly jitedBytes: number;
 }
 
 export interface Status {

@@ -163,7 +163,9 @@ test.serial('drops and top show what goes on', async (t) => {
 test.serial('reconcile, version and completion', async (t) => {
   t.is(await prints(t, 'reconcile'), 'as it should be\n');
   t.like(await json(t, 'reconcile'), { repairs: 0 });
-  t.regex(await prints(t, 'version'), /Program +tag [0-9a-f]{16}/);
+  const version = await prints(t, 'version');
+  t.regex(version, /Program lb +tag [0-9a-f]{16}, [\d,]+ instructions verified, [\d,]+ bytes of machine code/);
+  t.regex(version, /Program probe +tag [0-9a-f]{16}/);
   t.like(await json(t, 'version'), { agent: { layoutVersion: 2 } });
   for (const shell of ['bash', 'zsh', 'fish']) t.regex(await prints(t, 'completion', shell), /spillway/);
 });

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import type { messages } from '../../api/client.js';
 import { action, examples, type Register } from '../command.js';
 import type { Context } from '../context.js';
 import { jsonOf } from '../format/json.js';
@@ -40,10 +41,23 @@ async function version(context: Context, options: { client?: boolean }): Promise
         ['Client', `${client}, Node.js ${process.version}`],
         ['Agent', `${agent.version}, Node.js ${agent.nodeVersion}`],
         ['Layout', `version ${agent.layoutVersion}`],
-        ['Program', `tag ${agent.programTag}, ${groupDigits(agent.verifiedInstructions)} instructions verified`],
+        ...programsOf(agent).map(
+          ({ name, tag, verifiedInstructions, jitedBytes }) =>
+            [
+              name === '' ? 'Program' : `Program ${name}`,
+              `tag ${tag}, ${groupDigits(verifiedInstructions)} instructions verified${jitedBytes === 0 ? '' : `, ${groupDigits(jitedBytes)} bytes of machine code`}`,
+            ] as const,
+        ),
         ['Kernel', `${agent.kernel}, libbpf ${agent.libbpf}`],
       ],
       context.io.paint.bold,
     ),
   );
 }
+
+/** An older agent tells of the XDP program alone, and not by name. */
+function programsOf({ programs, programTag, verifiedInstructions }: messages.Version): readonly Program[] {
+  return programs.length > 0 ? programs : [{ name: '', tag: programTag, verifiedInstructions, jitedBytes: 0 }];
+}
+
+type Program = Pick<messages.Program, 'name' | 'tag' | 'verifiedInstructions' | 'jitedBytes'>;

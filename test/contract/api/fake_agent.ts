@@ -121,6 +121,10 @@ export class FakeAgent implements AgentPort {
         libbpf: '1.1',
         programTag: 'abcd',
         verifiedInstructions: 9,
+        programs: [
+          { name: 'lb', tag: 'abcd', verifiedInstructions: 9, jitedBytes: 100 },
+          { name: 'probe', tag: 'ef01', verifiedInstructions: 5, jitedBytes: 0 },
+        ],
       }),
     reconcile: async () => this.#or({ repairs: 2, steps: ['backend 7: rewritten', 'vip 192.0.2.1: added'] }),
     detach: async () => this.#or({ interfaces: ['eth0'] }),

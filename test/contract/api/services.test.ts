@@ -133,7 +133,20 @@ test('Purge wants a filter or all, not both', async (t) => {
 
 test('the node tells its version, reconciles and detaches', async (t) => {
   const { client } = await startApi(t);
-  t.like(await client.node.getVersion(), { version: '0.1.0', layoutVersion: 1, verifiedInstructions: 9 });
+  const version = await client.node.getVersion();
+  t.like(version, { version: '0.1.0', layoutVersion: 1, verifiedInstructions: 9 });
+  t.deepEqual(
+    version.programs.map(({ name, tag, verifiedInstructions, jitedBytes }) => [
+      name,
+      tag,
+      verifiedInstructions,
+      jitedBytes,
+    ]),
+    [
+      ['lb', 'abcd', 9, 100],
+      ['probe', 'ef01', 5, 0],
+    ],
+  );
   t.like(await client.node.reconcile(), { repairs: 2, steps: ['backend 7: rewritten', 'vip 192.0.2.1: added'] });
   t.deepEqual(await client.node.detach(), { interfaces: ['eth0'] });
 });

@@ -131,7 +131,9 @@ test('status, backends, explain, version and reconcile of the API server', async
     /^web\/https +pool\/be1 +203\.0\.113\.11 +eth0 +100 +unchecked +yes/m,
   );
   t.regex((await spillway(['explain', 'tcp', '198.51.100.7:1', '192.0.2.9:2'], agent)).stdout, /pass: not_vip/);
-  t.regex((await spillway(['version'], agent)).stdout, /12,345 instructions verified/);
+  const { stdout } = await spillway(['version'], agent);
+  t.regex(stdout, /^Program lb +tag 0123456789abcdef, 12,345 instructions verified, 23,456 bytes of machine code$/m);
+  t.regex(stdout, /^Program probe +tag fedcba9876543210, 290 instructions verified$/m);
   t.is((await spillway(['reconcile'], agent)).stdout, 'as it should be\n');
   t.is((await spillway(['detach', '--yes'], agent)).stdout, 'nothing was attached\n');
 });

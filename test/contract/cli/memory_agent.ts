@@ -93,6 +93,10 @@ export function memoryAgent(): AgentPort {
         libbpf: '1.1',
         programTag: '0123456789abcdef',
         verifiedInstructions: 12_345,
+        programs: [
+          { name: 'lb', tag: '0123456789abcdef', verifiedInstructions: 12_345, jitedBytes: 23_456 },
+          { name: 'probe', tag: 'fedcba9876543210', verifiedInstructions: 290, jitedBytes: 0 },
+        ],
       }),
       reconcile: async () => ({ repairs: 0, steps: [] }),
       detach: async () => ({ interfaces: [] }),
