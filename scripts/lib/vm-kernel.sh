@@ -7,7 +7,7 @@ STOCK_KERNEL=6.1
 KERNELS=$ROOT/dist/kernels
 
 # What is left out: hundreds of MB of drivers that no virtual machine has.
-UNWANTED_MODULES=(sound 'drivers/[ag]*' drivers/{media,scsi,infiniband,usb,iio,hwmon,staging,hid,input,mtd,platform} 'drivers/net/*/*')
+UNWANTED_MODULES=(sound 'drivers/[ag]*' drivers/{media,scsi,infiniband,usb,iio,hwmon,staging,hid,input,mtd,platform} drivers/net/{ethernet,wireless,can,dsa,usb,wwan})
 
 # find_kernel WHICH sets VERSION, VMLINUZ and MODULES (the folder that holds lib/modules' VERSION).
 find_kernel() {

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { existsSync, writeFileSync } from 'node:fs';
 import { connect, type SpillwayClient } from '../../../src/api/client.js';
 import type { Ended, Lab } from './lab.js';
-import { until } from './until.js';
+import { patience, until } from './until.js';
 
 export type LbName = 'lb1' | 'lb2';
 
@@ -73,7 +73,7 @@ export class Agent {
       this.#stderr += text;
     });
     const ready = async (): Promise<boolean> => {
-      const status = await this.client.status.get({ summary: true }, { timeoutMs: 2000 });
+      const status = await this.client.status.get({ summary: true }, { timeoutMs: 2000 * patience });
       return status.node?.pid === child.pid;
     };
     await until(`${this.instance} answers`, () => ended(child) || ready(), { withinMs: startMs });
