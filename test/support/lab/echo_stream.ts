@@ -1,5 +1,6 @@
 import { createSocket, type Socket } from 'node:dgram';
 import type { Hello } from './backend.js';
+import { patience } from './until.js';
 
 export interface EchoOptions {
   readonly address: string;
@@ -22,7 +23,7 @@ export interface EchoReport {
 }
 
 const beatMs = 5;
-const stragglersMs = 2000;
+const stragglersMs = 2000 * patience;
 const headBytes = 4;
 
 class Flow {
