@@ -291,6 +291,21 @@ struct session_detail {
 	__u8 pad;
 };
 
+/*
+ * What a CPU did that other nodes should know: slots whose session was established, changed its backend, closed, or was
+ * made by the first packet after a handshake. Entry n is at n % SESSION_LOG_ENTRIES: slot << 32 | the lower half of n +
+ * 1, so that an entry that is not written yet, or overwritten, tells itself. The agent reads and moves `tail`; the data
+ * path never waits for it.
+ */
+#define SESSION_LOG_ENTRIES 16384
+struct session_log {
+	__u64 head; /* entries written, by atomic addition */
+	__u64 pad[7];
+	__u64 tail; /* entries read */
+	__u64 pad2[7];
+	__u64 entries[SESSION_LOG_ENTRIES];
+};
+
 /* ---- settings: one element, changed at run time --------------------------- */
 
 #define MAX_MACS	  8

@@ -1,6 +1,6 @@
 /**
- * The whole contract of the native addon. It moves bytes and handles and holds no policy: what to load, when to
- * attach and what a value means is decided in TypeScript. Only `src/dataplane/addon.ts` may import it.
+ * The whole contract of the native addon, long because it is all in one place. It moves bytes and handles and holds no
+ * policy: what to load, when to attach and what a value means is decided in TypeScript. Only `src/dataplane/addon.ts` may import it.
  *
  * Errors: every failing call throws a {@link NativeError}. `close()` is idempotent everywhere; any other call on a
  * closed handle throws code `ERR_CLOSED`. "Absent" is `null`.
@@ -253,6 +253,159 @@ export class Prober {
   cancel(ids: readonly number[]): void;
   close(): void;
 }
+
+/**
+ * The session table as the data path and this process share it, with what its numbers are called on other nodes.
+ * Merging, packing and comparing: src/sync/README.md has the records and the rules. Calls that walk the table run on a
+ * thread of the pool.
+ */
+export class SyncTable {
+  /** Memory of the maps `sessions` (whole buckets) and `details`; in tests any memory of these shapes. */
+  constructor(memory: { readonly sessions: ArrayBuffer; readonly details: ArrayBuffer });
+  /** As src/sync/types.ts `Dictionary`; copied. In force for all that begins after the call. */
+  setDictionary(dictionary: {
+    readonly serviceWire: Uint32Array;
+    readonly servicePool: Uint16Array;
+    readonly backendWire: Uint32Array;
+    readonly backendPool: Uint16Array;
+    readonly timeouts: Uint16Array;
+  }): void;
+  /** `tick` (24 bits) was now at this time of CLOCK_MONOTONIC. */
+  setClock(clock: { readonly tick: number; readonly monotonicNs: bigint; readonly tickNs: number }): void;
+  /** Counts and sums of live sessions by range (upper bits of the tag); `ranges` is a power of two up to 65,536. */
+  digest(ranges: number): Promise<{ readonly counts: Uint32Array; readonly sums: BigUint64Array }>;
+  /**
+   * Up to `limit` live sessions from slot `cursor` on, packed as in PeerSessions.records; of the ranges in `wanted` (a
+   * bitmap of `ranges` bits) alone, or of all with null. `cursor` null: the end.
+   */
+  export(options: {
+    readonly cursor: number;
+    readonly limit: number;
+    readonly ranges: number;
+    readonly wanted: Uint8Array | null;
+  }): Promise<{ readonly records: Uint8Array; readonly count: number; readonly cursor: number | null }>;
+  /** Merges packed records. `origin`: of session_detail. Malformed: throws ERR_ARG and nothing was merged. */
+  import(records: Uint8Array, origin: number): Promise<SyncMerged>;
+}
+
+export interface SyncMerged {
+  readonly applied: number;
+  /** What the table has is as new, or newer. */
+  readonly stale: number;
+  /** Of a listener or backend that this node does not know. */
+  readonly unknown: number;
+  readonly noRoom: number;
+}
+
+export interface SyncKey {
+  /** On the wire. */
+  readonly id: number;
+  /** 32 bytes. */
+  readonly key: Uint8Array;
+}
+
+export interface SyncCoreOptions {
+  readonly table: SyncTable;
+  /** Memory of the map `session_log`: one struct session_log for each CPU; null: nothing is announced. */
+  readonly log: ArrayBuffer | null;
+  /** 32 bits, of this node's name. */
+  readonly node: number;
+  /** Greater than that of this node's boots before. */
+  readonly boot: bigint;
+  /** The first signs; at most 8 are accepted. */
+  readonly keys: readonly SyncKey[];
+  readonly recordsPerSecond: number;
+  /** Of a datagram's UDP payload; 1400 unless set. */
+  readonly datagramBytes?: number;
+}
+
+/** What the protocol found for TypeScript to decide about. */
+export interface SyncEvents {
+  /** Authenticated CONTROL datagrams. `admitted`: of a boot that was admitted; others have proved nothing but the key. */
+  readonly control: readonly SyncControl[];
+  /** Boots whose missing datagrams are past asking for: compare tables. */
+  readonly lost: readonly { readonly node: number; readonly boot: bigint; readonly datagrams: number }[];
+  /** Own announcements that were left out (log overrun, rate): peers have to compare tables with this node. */
+  readonly unannounced: number;
+}
+
+export interface SyncControl {
+  readonly node: number;
+  readonly boot: bigint;
+  readonly admitted: boolean;
+  readonly from: SyncAddress;
+  readonly body: Uint8Array;
+}
+
+export interface SyncAddress {
+  readonly address: string;
+  readonly port: number;
+}
+
+/** By the names of src/sync/types.ts SyncCounters. */
+export type SyncCounts = Readonly<Record<string, bigint>>;
+
+export interface SyncPeerCounts {
+  readonly node: number;
+  readonly boot: bigint;
+  readonly datagrams: bigint;
+  readonly records: bigint;
+  readonly missed: bigint;
+  readonly repaired: bigint;
+  readonly givenUp: bigint;
+}
+
+/**
+ * The protocol without sockets, threads or clock: for simulation and fuzzing. `nowNs` is any clock that never goes back.
+ * SyncEngine drives the very same code.
+ */
+export class SyncCore {
+  constructor(options: SyncCoreOptions);
+  setKeys(keys: readonly SyncKey[]): void;
+  setRate(recordsPerSecond: number): void;
+  admit(node: number, boot: bigint): void;
+  forget(node: number): void;
+  /** One datagram as it came in. */
+  receive(datagram: Uint8Array, from: SyncAddress, nowNs: bigint): void;
+  /** An authenticated CONTROL datagram; `to` null: to everyone. */
+  control(body: Uint8Array, to: SyncAddress | null): void;
+  /** Drains the log, asks for what is missing, answers those who ask: what is to be sent now (`to` null: to everyone). */
+  poll(nowNs: bigint): readonly { readonly to: SyncAddress | null; readonly datagram: Uint8Array }[];
+  events(): SyncEvents;
+  counters(): SyncCounts;
+  peers(): readonly SyncPeerCounts[];
+}
+
+export interface SyncEngineOptions extends SyncCoreOptions {
+  readonly interface: string;
+  /** Own address on it, of the family of group or peers. */
+  readonly address: string;
+  /** Multicast group; null: `peers`. */
+  readonly group: string | null;
+  readonly port: number;
+  /** Unicast destinations of what is to everyone, where there is no group. */
+  readonly peers: readonly string[];
+}
+
+/** SyncCore on a UDP socket, by a thread of its own: sendmmsg, recvmmsg, a look at the log every millisecond or so. */
+export class SyncEngine {
+  /** @throws NativeError of socket, bind, IP_ADD_MEMBERSHIP, naming address and interface. */
+  constructor(options: SyncEngineOptions, onEvents: (events: SyncEvents) => void);
+  setKeys(keys: readonly SyncKey[]): void;
+  setRate(recordsPerSecond: number): void;
+  setPeers(peers: readonly string[]): void;
+  admit(node: number, boot: bigint): void;
+  forget(node: number): void;
+  control(body: Uint8Array, to: SyncAddress | null): void;
+  counters(): SyncCounts;
+  peers(): readonly SyncPeerCounts[];
+  /** CPU of the thread so far. */
+  cpuNs(): bigint;
+  close(): void;
+}
+
+/** A datagram to systemd's notification socket (sd_notify(3)); `path` may begin with "@". */
+export function notifySystemd(path: string, state: string): void;
 
 /** Gives free memory of the C heap back to the kernel (malloc_trim). */
 export function releaseFreeMemory(): void;

@@ -17,9 +17,38 @@ export interface LoadBalancer {
   readonly limits: Limits;
   /** Bytes; 0: SYNs are left alone. */
   readonly maxSegmentSize: number;
+  /** Empty: nodes of every zone announce it alike. */
+  readonly primaryZone: string;
+  /** Empty: none. */
+  readonly secondaryZone: string;
+  readonly announcement: Announcement;
   readonly listeners: readonly Listener[];
   readonly description: string;
   readonly labels: Readonly<Record<string, string>>;
+}
+
+/** When and how its VIPs are announced. */
+export interface Announcement {
+  readonly minimumHealthyBackends: number;
+  readonly keepWhenEmpty: boolean;
+  /** null: none of its own. */
+  readonly med: number | null;
+  readonly prepend: number;
+  readonly communities: readonly string[];
+}
+
+export const plainAnnouncement: Announcement = {
+  minimumHealthyBackends: 1,
+  keepWhenEmpty: false,
+  med: null,
+  prepend: 0,
+  communities: [],
+};
+
+/** Backends of the node's own zone are preferred. */
+export interface Locality {
+  readonly minimumHealthyPercent: number;
+  readonly otherZonesWeightPercent: number;
 }
 
 export type Protocol = 'tcp' | 'udp';
@@ -105,6 +134,8 @@ export interface Listener {
   readonly quic: readonly QuicConfig[];
   /** 0: off. */
   readonly slowStartMs: number;
+  /** null: zones make no difference. */
+  readonly locality: Locality | null;
 }
 
 export interface BackendGroup {

@@ -1,7 +1,7 @@
 import type * as message from '../api/generated/messages.generated.js';
 import type { Ip } from '../base/ip.js';
 import { readAddress } from './address.js';
-import type { Listener, LoadBalancer } from './desired.js';
+import { type Announcement, type Listener, type LoadBalancer, plainAnnouncement } from './desired.js';
 import { type At, checkName, checkText, Unique } from './rules.js';
 import { readAddressRequest } from './validate_address_request.js';
 import { readLimits } from './validate_limits.js';
@@ -37,7 +37,16 @@ export function readLoadBalancer(from: message.LoadBalancer, at: At): LoadBalanc
     addressRequest,
     limits: readLimits(from.limits, inside('limits')),
     maxSegmentSize: readMaxSegmentSize(from.maxSegmentSize, inside('maxSegmentSize')),
+    primaryZone: from.primaryZone,
+    secondaryZone: from.secondaryZone,
+    announcement: readAnnouncement(from.announcement),
   };
+}
+
+function readAnnouncement(from: message.Announcement | null): Announcement {
+  if (from === null) return plainAnnouncement;
+  const { keepWhenEmpty, med = null, prepend, communities } = from;
+  return { minimumHealthyBackends: from.minimumHealthyBackends || 1, keepWhenEmpty, med, prepend, communities };
 }
 
 function readAddresses(texts: readonly string[], { at, field }: { at: At; field: string }): readonly Ip[] {

@@ -5,6 +5,7 @@ import {
   type AccessList,
   type AddressPool,
   type AddressRequest,
+  type Announcement,
   type Backend,
   type BackendGroup,
   type Desired,
@@ -44,7 +45,14 @@ export function toLoadBalancer(from: LoadBalancer): message.LoadBalancer {
     assignedAddresses: from.addressRequest === null ? [] : [...from.addresses],
     limits: toLimits(from.limits),
     maxSegmentSize: from.maxSegmentSize,
+    primaryZone: from.primaryZone,
+    secondaryZone: from.secondaryZone,
+    announcement: toAnnouncement(from.announcement),
   };
+}
+
+function toAnnouncement({ med, ...rest }: Announcement): message.Announcement {
+  return { ...rest, communities: [...rest.communities], ...(med === null ? {} : { med }) };
 }
 
 export function toListener(from: Listener): message.Listener {
@@ -64,6 +72,7 @@ export function toListener(from: Listener): message.Listener {
     limits: toLimits(from.limits),
     quic: from.scheduler === 'QCH' ? { configs: from.quic.map(toQuicConfig) } : null,
     slowStart: toDuration(from.slowStartMs),
+    locality: from.locality === null ? null : { preferOwnZone: true, ...from.locality },
   };
 }
 

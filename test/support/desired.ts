@@ -9,6 +9,7 @@ import {
   type Listener,
   type LoadBalancer,
   noLimits,
+  plainAnnouncement,
 } from '../../src/config/desired.js';
 import type { CheckTarget, HealthState } from '../../src/health/types.js';
 import type { NextHop, WayOut } from '../../src/netlink/types.js';
@@ -38,6 +39,7 @@ export function listener(fields: Partial<Listener> & Pick<Listener, 'port' | 'ba
     limits: noLimits,
     quic: [],
     slowStartMs: 0,
+    locality: null,
     ...fields,
   };
 }
@@ -57,6 +59,9 @@ export function loadBalancer(
     addressRequest: null,
     limits: noLimits,
     maxSegmentSize: 0,
+    primaryZone: '',
+    secondaryZone: '',
+    announcement: plainAnnouncement,
     ...fields,
   };
 }

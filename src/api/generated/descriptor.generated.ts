@@ -415,6 +415,76 @@ export const descriptor: object = {
          "type": "uint32",
          "id": 9,
          "protoName": "max_segment_size"
+        },
+        "primaryZone": {
+         "type": "string",
+         "id": 10,
+         "protoName": "primary_zone"
+        },
+        "secondaryZone": {
+         "type": "string",
+         "id": 11,
+         "protoName": "secondary_zone"
+        },
+        "announcement": {
+         "type": "Announcement",
+         "id": 12
+        }
+       }
+      },
+      "Announcement": {
+       "oneofs": {
+        "_med": {
+         "oneof": [
+          "med"
+         ]
+        }
+       },
+       "fields": {
+        "minimumHealthyBackends": {
+         "type": "uint32",
+         "id": 1,
+         "protoName": "minimum_healthy_backends"
+        },
+        "keepWhenEmpty": {
+         "type": "bool",
+         "id": 2,
+         "protoName": "keep_when_empty"
+        },
+        "med": {
+         "type": "uint32",
+         "id": 3,
+         "options": {
+          "proto3_optional": true
+         }
+        },
+        "prepend": {
+         "type": "uint32",
+         "id": 4
+        },
+        "communities": {
+         "rule": "repeated",
+         "type": "string",
+         "id": 5
+        }
+       }
+      },
+      "Locality": {
+       "fields": {
+        "preferOwnZone": {
+         "type": "bool",
+         "id": 1,
+         "protoName": "prefer_own_zone"
+        },
+        "minimumHealthyPercent": {
+         "type": "uint32",
+         "id": 2,
+         "protoName": "minimum_healthy_percent"
+        },
+        "otherZonesWeightPercent": {
+         "type": "uint32",
+         "id": 3,
+         "protoName": "other_zones_weight_percent"
         }
        }
       },
@@ -486,6 +556,10 @@ export const descriptor: object = {
          "type": "google.protobuf.Duration",
          "id": 15,
          "protoName": "slow_start"
+        },
+        "locality": {
+         "type": "Locality",
+         "id": 16
         }
        }
       },
@@ -1062,6 +1136,563 @@ export const descriptor: object = {
          "id": 1
         }
        }
+      },
+      "ClusterService": {
+       "methods": {
+        "Get": {
+         "requestType": "GetClusterRequest",
+         "responseType": "Cluster"
+        },
+        "Watch": {
+         "requestType": "WatchClusterRequest",
+         "responseType": "Cluster",
+         "responseStream": true
+        },
+        "Drain": {
+         "requestType": "DrainRequest",
+         "responseType": "DrainProgress",
+         "responseStream": true
+        },
+        "Activate": {
+         "requestType": "ActivateRequest",
+         "responseType": "ActivateProgress",
+         "responseStream": true
+        }
+       }
+      },
+      "GetClusterRequest": {
+       "fields": {}
+      },
+      "WatchClusterRequest": {
+       "fields": {}
+      },
+      "Cluster": {
+       "fields": {
+        "nodes": {
+         "rule": "repeated",
+         "type": "ClusterNode",
+         "id": 1
+        },
+        "routes": {
+         "type": "Routes",
+         "id": 2
+        },
+        "sync": {
+         "type": "SyncTotals",
+         "id": 3
+        },
+        "problems": {
+         "rule": "repeated",
+         "type": "string",
+         "id": 4
+        }
+       }
+      },
+      "ClusterNode": {
+       "fields": {
+        "name": {
+         "type": "string",
+         "id": 1
+        },
+        "zone": {
+         "type": "string",
+         "id": 2
+        },
+        "life": {
+         "type": "Life",
+         "id": 3
+        },
+        "self": {
+         "type": "bool",
+         "id": 4
+        },
+        "alive": {
+         "type": "bool",
+         "id": 5
+        },
+        "address": {
+         "type": "string",
+         "id": 6
+        },
+        "version": {
+         "type": "string",
+         "id": 7
+        },
+        "configVersion": {
+         "type": "uint64",
+         "id": 8,
+         "protoName": "config_version"
+        },
+        "configDigest": {
+         "type": "fixed64",
+         "id": 9,
+         "protoName": "config_digest"
+        },
+        "configDiffers": {
+         "type": "bool",
+         "id": 10,
+         "protoName": "config_differs"
+        },
+        "sessions": {
+         "type": "uint64",
+         "id": 11
+        },
+        "announced": {
+         "type": "uint32",
+         "id": 12
+        },
+        "suspect": {
+         "type": "bool",
+         "id": 13
+        },
+        "startedAt": {
+         "type": "google.protobuf.Timestamp",
+         "id": 14,
+         "protoName": "started_at"
+        },
+        "lastHeardAt": {
+         "type": "google.protobuf.Timestamp",
+         "id": 15,
+         "protoName": "last_heard_at"
+        },
+        "syncLag": {
+         "type": "google.protobuf.Duration",
+         "id": 16,
+         "protoName": "sync_lag"
+        },
+        "datagrams": {
+         "type": "uint64",
+         "id": 17
+        },
+        "missed": {
+         "type": "uint64",
+         "id": 18
+        },
+        "repaired": {
+         "type": "uint64",
+         "id": 19
+        },
+        "givenUp": {
+         "type": "uint64",
+         "id": 20,
+         "protoName": "given_up"
+        }
+       }
+      },
+      "Routes": {
+       "fields": {
+        "kind": {
+         "type": "string",
+         "id": 1
+        },
+        "vips": {
+         "rule": "repeated",
+         "type": "VipRoute",
+         "id": 2
+        },
+        "neighbors": {
+         "rule": "repeated",
+         "type": "RouteNeighbor",
+         "id": 3
+        }
+       }
+      },
+      "VipRoute": {
+       "fields": {
+        "vip": {
+         "type": "string",
+         "id": 1
+        },
+        "loadBalancer": {
+         "type": "string",
+         "id": 2,
+         "protoName": "load_balancer"
+        },
+        "announced": {
+         "type": "bool",
+         "id": 3
+        },
+        "preference": {
+         "type": "string",
+         "id": 4
+        },
+        "reason": {
+         "type": "string",
+         "id": 5
+        }
+       }
+      },
+      "RouteNeighbor": {
+       "fields": {
+        "address": {
+         "type": "string",
+         "id": 1
+        },
+        "state": {
+         "type": "string",
+         "id": 2
+        },
+        "bfd": {
+         "type": "string",
+         "id": 3
+        },
+        "since": {
+         "type": "google.protobuf.Timestamp",
+         "id": 4
+        },
+        "routesExported": {
+         "type": "uint32",
+         "id": 5,
+         "protoName": "routes_exported"
+        }
+       }
+      },
+      "SyncTotals": {
+       "fields": {
+        "enabled": {
+         "type": "bool",
+         "id": 1
+        },
+        "counters": {
+         "keyType": "string",
+         "type": "uint64",
+         "id": 2
+        }
+       }
+      },
+      "DrainRequest": {
+       "fields": {
+        "timeout": {
+         "type": "google.protobuf.Duration",
+         "id": 1
+        }
+       }
+      },
+      "DrainProgress": {
+       "fields": {
+        "life": {
+         "type": "Life",
+         "id": 1
+        },
+        "announced": {
+         "type": "uint32",
+         "id": 2
+        },
+        "packetsPerSecond": {
+         "type": "double",
+         "id": 3,
+         "protoName": "packets_per_second"
+        },
+        "done": {
+         "type": "bool",
+         "id": 4
+        },
+        "message": {
+         "type": "string",
+         "id": 5
+        }
+       }
+      },
+      "ActivateRequest": {
+       "fields": {}
+      },
+      "ActivateProgress": {
+       "fields": {
+        "life": {
+         "type": "Life",
+         "id": 1
+        },
+        "sessions": {
+         "type": "uint64",
+         "id": 2
+        },
+        "sessionsExpected": {
+         "type": "uint64",
+         "id": 3,
+         "protoName": "sessions_expected"
+        },
+        "announced": {
+         "type": "uint32",
+         "id": 4
+        },
+        "done": {
+         "type": "bool",
+         "id": 5
+        },
+        "message": {
+         "type": "string",
+         "id": 6
+        }
+       }
+      },
+      "PeerService": {
+       "methods": {
+        "Digest": {
+         "requestType": "PeerDigestRequest",
+         "responseType": "PeerDigest"
+        },
+        "Fetch": {
+         "requestType": "PeerFetchRequest",
+         "responseType": "PeerSessions",
+         "responseStream": true
+        },
+        "Purge": {
+         "requestType": "PeerPurgeRequest",
+         "responseType": "PeerPurgeResponse"
+        }
+       }
+      },
+      "PeerDigestRequest": {
+       "fields": {
+        "ranges": {
+         "type": "uint32",
+         "id": 1
+        }
+       }
+      },
+      "PeerDigest": {
+       "fields": {
+        "bootId": {
+         "type": "uint64",
+         "id": 1,
+         "protoName": "boot_id"
+        },
+        "counts": {
+         "rule": "repeated",
+         "type": "uint32",
+         "id": 2
+        },
+        "sums": {
+         "rule": "repeated",
+         "type": "fixed64",
+         "id": 3
+        }
+       }
+      },
+      "PeerFetchRequest": {
+       "fields": {
+        "cursor": {
+         "type": "uint64",
+         "id": 1
+        },
+        "bootId": {
+         "type": "uint64",
+         "id": 2,
+         "protoName": "boot_id"
+        },
+        "ranges": {
+         "type": "uint32",
+         "id": 3
+        },
+        "wanted": {
+         "rule": "repeated",
+         "type": "uint32",
+         "id": 4
+        }
+       }
+      },
+      "PeerSessions": {
+       "fields": {
+        "bootId": {
+         "type": "uint64",
+         "id": 1,
+         "protoName": "boot_id"
+        },
+        "cursor": {
+         "type": "uint64",
+         "id": 2
+        },
+        "records": {
+         "type": "bytes",
+         "id": 3
+        },
+        "expected": {
+         "type": "uint64",
+         "id": 4
+        }
+       }
+      },
+      "PeerPurgeRequest": {
+       "fields": {
+        "filter": {
+         "type": "bytes",
+         "id": 1
+        }
+       }
+      },
+      "PeerPurgeResponse": {
+       "fields": {
+        "purged": {
+         "type": "uint64",
+         "id": 1
+        }
+       }
+      },
+      "ControlMessage": {
+       "oneofs": {
+        "message": {
+         "oneof": [
+          "beacon",
+          "verdicts",
+          "challenge",
+          "answer",
+          "goodbye"
+         ]
+        }
+       },
+       "fields": {
+        "beacon": {
+         "type": "Beacon",
+         "id": 1
+        },
+        "verdicts": {
+         "type": "VerdictPage",
+         "id": 2
+        },
+        "challenge": {
+         "type": "Challenge",
+         "id": 3
+        },
+        "answer": {
+         "type": "ChallengeAnswer",
+         "id": 4
+        },
+        "goodbye": {
+         "type": "Goodbye",
+         "id": 5
+        }
+       }
+      },
+      "Beacon": {
+       "fields": {
+        "name": {
+         "type": "string",
+         "id": 1
+        },
+        "zone": {
+         "type": "string",
+         "id": 2
+        },
+        "life": {
+         "type": "Life",
+         "id": 3
+        },
+        "version": {
+         "type": "string",
+         "id": 4
+        },
+        "configVersion": {
+         "type": "uint64",
+         "id": 5,
+         "protoName": "config_version"
+        },
+        "configDigest": {
+         "type": "fixed64",
+         "id": 6,
+         "protoName": "config_digest"
+        },
+        "flowKeyDigest": {
+         "type": "fixed64",
+         "id": 7,
+         "protoName": "flow_key_digest"
+        },
+        "sessions": {
+         "type": "uint64",
+         "id": 8
+        },
+        "announced": {
+         "type": "uint32",
+         "id": 9
+        },
+        "suspect": {
+         "type": "bool",
+         "id": 10
+        },
+        "startedAtMs": {
+         "type": "int64",
+         "id": 11,
+         "protoName": "started_at_ms"
+        },
+        "oldestWire": {
+         "type": "uint32",
+         "id": 12,
+         "protoName": "oldest_wire"
+        },
+        "newestWire": {
+         "type": "uint32",
+         "id": 13,
+         "protoName": "newest_wire"
+        },
+        "transferPort": {
+         "type": "uint32",
+         "id": 14,
+         "protoName": "transfer_port"
+        }
+       }
+      },
+      "Life": {
+       "values": {
+        "LIFE_UNSPECIFIED": 0,
+        "JOINING": 1,
+        "ACTIVE": 2,
+        "DRAINING": 3,
+        "STOPPED": 4
+       }
+      },
+      "VerdictPage": {
+       "fields": {
+        "configDigest": {
+         "type": "fixed64",
+         "id": 1,
+         "protoName": "config_digest"
+        },
+        "edition": {
+         "type": "uint64",
+         "id": 2
+        },
+        "page": {
+         "type": "uint32",
+         "id": 3
+        },
+        "pages": {
+         "type": "uint32",
+         "id": 4
+        },
+        "unhealthy": {
+         "rule": "repeated",
+         "type": "fixed64",
+         "id": 5
+        },
+        "unknown": {
+         "rule": "repeated",
+         "type": "fixed64",
+         "id": 6
+        }
+       }
+      },
+      "Challenge": {
+       "fields": {
+        "nonce": {
+         "type": "fixed64",
+         "id": 1
+        },
+        "bootId": {
+         "type": "fixed64",
+         "id": 2,
+         "protoName": "boot_id"
+        }
+       }
+      },
+      "ChallengeAnswer": {
+       "fields": {
+        "nonce": {
+         "type": "fixed64",
+         "id": 1
+        }
+       }
+      },
+      "Goodbye": {
+       "fields": {}
       },
       "MeteringService": {
        "methods": {

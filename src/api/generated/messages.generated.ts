@@ -21,6 +21,8 @@ export type Forwarding = 'FORWARDING_UNSPECIFIED' | 'L2_DSR' | 'IPIP' | 'GUE';
 
 export type ProbeTarget = 'PROBE_TARGET_UNSPECIFIED' | 'VIP' | 'BACKEND_ADDRESS';
 
+export type Life = 'LIFE_UNSPECIFIED' | 'JOINING' | 'ACTIVE' | 'DRAINING' | 'STOPPED';
+
 export type SessionState = 'SESSION_STATE_UNSPECIFIED' | 'YOUNG' | 'ESTABLISHED' | 'CLOSING' | 'SOURCE';
 
 export type HealthState = 'HEALTH_STATE_UNSPECIFIED' | 'HEALTHY' | 'UNHEALTHY' | 'UNKNOWN' | 'UNCHECKED';
@@ -161,6 +163,44 @@ export interface LoadBalancer {
    * `spillway backend attach --clamp-mss`.
    */
   maxSegmentSize: number;
+  /** Nodes of this zone announce its VIPs; unset: nodes of every zone do, alike. */
+  primaryZone: string;
+  /**
+   * Nodes of this zone announce them with a lower preference: they take over when the whole primary zone has gone.
+   * Only with `primary_zone`, and another one.
+   */
+  secondaryZone: string;
+  announcement: Announcement | null;
+}
+
+/** When and how a node announces the VIPs of a LoadBalancer. */
+export interface Announcement {
+  /** Healthy backends that at least one listener must have for a VIP to be announced: 1 to 65,535; 0 or unset: 1. */
+  minimumHealthyBackends: number;
+  /** Announce also with fewer: clients are then refused, or served by all_unhealthy, instead of having no route. */
+  keepWhenEmpty: boolean;
+  /** Beside what the agent's configuration says of all VIPs. MED: unset, none of its own. */
+  med?: number;
+  /** 0 to 16 times more. */
+  prepend: number;
+  /** "65000:100", or large ones "65000:1:2"; at most 32. */
+  communities: string[];
+}
+
+/**
+ * Which backends new flows of a listener go to, by zone. Nodes of different zones then choose differently, and a flow
+ * that moves to another zone's node rests on its session.
+ */
+export interface Locality {
+  /** Backends of the node's own zone are preferred. A node without a zone prefers none. */
+  preferOwnZone: boolean;
+  /**
+   * While healthy backends of the own zone have at least so much of its weight, 1 to 100, they take all; below, others
+   * take what is missing. 0 or unset: 70.
+   */
+  minimumHealthyPercent: number;
+  /** Of its weight, what a backend of another zone has in any case: 0 to 100. 0 or unset: none. */
+  otherZonesWeightPercent: number;
 }
 
 export interface Listener {
@@ -195,6 +235,7 @@ export interface Listener {
    * time. 0 or unset: at once. Not with RR, nor without a health check.
    */
   slowStart: Duration | null;
+  locality: Locality | null;
 }
 
 export interface AccessControl {
@@ -420,6 +461,200 @@ export interface UpdateAddressPoolRequest {
 
 export interface DeleteAddressPoolRequest {
   name: string;
+}
+
+export interface GetClusterRequest {
+}
+
+export interface WatchClusterRequest {
+}
+
+export interface Cluster {
+  /** This node first, then its peers by name. */
+  nodes: ClusterNode[];
+  routes: Routes | null;
+  sync: SyncTotals | null;
+  /** What keeps the cluster from being one, in words; empty = nothing. */
+  problems: string[];
+}
+
+export interface ClusterNode {
+  name: string;
+  zone: string;
+  life: Life;
+  self: boolean;
+  /** Heard of lately; false: silent, and its sessions are served by the others. */
+  alive: boolean;
+  address: string;
+  version: string;
+  configVersion: bigint;
+  /** Of the desired state: differs where a node wants something else. */
+  configDigest: bigint;
+  /** Its desired state differs from this node's. */
+  configDiffers: boolean;
+  sessions: bigint;
+  /** VIPs announced. */
+  announced: number;
+  suspect: boolean;
+  startedAt: Timestamp | null;
+  lastHeardAt: Timestamp | null;
+  /** Of the stream from that node to this one; unset for this node. */
+  syncLag: Duration | null;
+  datagrams: bigint;
+  missed: bigint;
+  repaired: bigint;
+  givenUp: bigint;
+}
+
+export interface Routes {
+  /** "bird", "kernel" or "none". */
+  kind: string;
+  vips: VipRoute[];
+  neighbors: RouteNeighbor[];
+}
+
+export interface VipRoute {
+  vip: string;
+  loadBalancer: string;
+  announced: boolean;
+  /** "primary" or "secondary". */
+  preference: string;
+  /** Why not; empty when announced. */
+  reason: string;
+}
+
+export interface RouteNeighbor {
+  address: string;
+  state: string;
+  /** "up", "down", "off" or "unknown". */
+  bfd: string;
+  since: Timestamp | null;
+  routesExported: number;
+}
+
+/** Counts since the agent's start; what each means is in src/sync/README.md. */
+export interface SyncTotals {
+  enabled: boolean;
+  counters: Record<string, bigint>;
+}
+
+export interface DrainRequest {
+  /** How long traffic may take to go; unset: the agent's node.drainTimeout. */
+  timeout: Duration | null;
+}
+
+export interface DrainProgress {
+  life: Life;
+  /** VIPs that are still announced. */
+  announced: number;
+  /** To VIPs, on this node, over the last second. */
+  packetsPerSecond: number;
+  done: boolean;
+  message: string;
+}
+
+export interface ActivateRequest {
+}
+
+export interface ActivateProgress {
+  life: Life;
+  sessions: bigint;
+  sessionsExpected: bigint;
+  announced: number;
+  done: boolean;
+  message: string;
+}
+
+export interface PeerDigestRequest {
+  /** Power of two, 1 to 65,536: range = upper bits of the tag. */
+  ranges: number;
+}
+
+export interface PeerDigest {
+  bootId: bigint;
+  counts: number[];
+  /** Sums, modulo 2^64, of a mix of tag, listener, backend: equal for equal sets in any order. */
+  sums: bigint[];
+}
+
+export interface PeerFetchRequest {
+  /** Where to go on: of the same boot of the same node; 0: from the start. */
+  cursor: bigint;
+  bootId: bigint;
+  /** With `wanted`: sessions of these ranges alone. */
+  ranges: number;
+  wanted: number[];
+}
+
+export interface PeerSessions {
+  bootId: bigint;
+  /** Of what follows this message; 0: this is the last. */
+  cursor: bigint;
+  /** u32 IPv4 records, u32 IPv6 records, then the records of the wire. */
+  records: Uint8Array;
+  /** Sessions in the table at the start, for progress. */
+  expected: bigint;
+}
+
+export interface PeerPurgeRequest {
+  filter: Uint8Array;
+}
+
+export interface PeerPurgeResponse {
+  purged: bigint;
+}
+
+/** Body of a CONTROL datagram. */
+export interface ControlMessage {
+  beacon?: Beacon;
+  verdicts?: VerdictPage;
+  challenge?: Challenge;
+  answer?: ChallengeAnswer;
+  goodbye?: Goodbye;
+}
+
+/** Several times a second, to everyone. */
+export interface Beacon {
+  name: string;
+  zone: string;
+  life: Life;
+  version: string;
+  configVersion: bigint;
+  configDigest: bigint;
+  flowKeyDigest: bigint;
+  sessions: bigint;
+  announced: number;
+  suspect: boolean;
+  startedAtMs: bigint;
+  /** Versions of the datagrams that this node reads. */
+  oldestWire: number;
+  newestWire: number;
+  /** TCP port of PeerService. */
+  transferPort: number;
+}
+
+/** Health as this node sees it, in pages: what is in neither list and in its configuration is healthy. */
+export interface VerdictPage {
+  configDigest: bigint;
+  /** Rises with each change; pages of one edition belong together. */
+  edition: bigint;
+  page: number;
+  pages: number;
+  unhealthy: bigint[];
+  unknown: bigint[];
+}
+
+/** "Are you there now?" to a node or boot that is new here: recorded datagrams cannot answer. */
+export interface Challenge {
+  nonce: bigint;
+  bootId: bigint;
+}
+
+export interface ChallengeAnswer {
+  nonce: bigint;
+}
+
+export interface Goodbye {
 }
 
 /** As a line of JSON in the files of the agent's state directory (metering/YYYY-MM-DD.jsonl). */
@@ -919,6 +1154,8 @@ export interface Messages {
   'spillway.v1.AccessList': AccessList;
   'spillway.v1.Limits': Limits;
   'spillway.v1.LoadBalancer': LoadBalancer;
+  'spillway.v1.Announcement': Announcement;
+  'spillway.v1.Locality': Locality;
   'spillway.v1.Listener': Listener;
   'spillway.v1.AccessControl': AccessControl;
   'spillway.v1.QuicRouting': QuicRouting;
@@ -954,6 +1191,30 @@ export interface Messages {
   'spillway.v1.CreateAddressPoolRequest': CreateAddressPoolRequest;
   'spillway.v1.UpdateAddressPoolRequest': UpdateAddressPoolRequest;
   'spillway.v1.DeleteAddressPoolRequest': DeleteAddressPoolRequest;
+  'spillway.v1.GetClusterRequest': GetClusterRequest;
+  'spillway.v1.WatchClusterRequest': WatchClusterRequest;
+  'spillway.v1.Cluster': Cluster;
+  'spillway.v1.ClusterNode': ClusterNode;
+  'spillway.v1.Routes': Routes;
+  'spillway.v1.VipRoute': VipRoute;
+  'spillway.v1.RouteNeighbor': RouteNeighbor;
+  'spillway.v1.SyncTotals': SyncTotals;
+  'spillway.v1.DrainRequest': DrainRequest;
+  'spillway.v1.DrainProgress': DrainProgress;
+  'spillway.v1.ActivateRequest': ActivateRequest;
+  'spillway.v1.ActivateProgress': ActivateProgress;
+  'spillway.v1.PeerDigestRequest': PeerDigestRequest;
+  'spillway.v1.PeerDigest': PeerDigest;
+  'spillway.v1.PeerFetchRequest': PeerFetchRequest;
+  'spillway.v1.PeerSessions': PeerSessions;
+  'spillway.v1.PeerPurgeRequest': PeerPurgeRequest;
+  'spillway.v1.PeerPurgeResponse': PeerPurgeResponse;
+  'spillway.v1.ControlMessage': ControlMessage;
+  'spillway.v1.Beacon': Beacon;
+  'spillway.v1.VerdictPage': VerdictPage;
+  'spillway.v1.Challenge': Challenge;
+  'spillway.v1.ChallengeAnswer': ChallengeAnswer;
+  'spillway.v1.Goodbye': Goodbye;
   'spillway.v1.MeteringRecord': MeteringRecord;
   'spillway.v1.ListMeteringRequest': ListMeteringRequest;
   'spillway.v1.ListMeteringResponse': ListMeteringResponse;
@@ -1051,6 +1312,27 @@ export interface Services {
     updateAddressPool: { request: UpdateAddressPoolRequest; response: AddressPool; stream: false };
     /** FAILED_PRECONDITION while a LoadBalancer asks for its addresses or was given one of them. */
     deleteAddressPool: { request: DeleteAddressPoolRequest; response: Empty; stream: false };
+  };
+  ClusterService: {
+    get: { request: GetClusterRequest; response: Cluster; stream: false };
+    /** Now, then again at each change (at most 10 a second). */
+    watch: { request: WatchClusterRequest; response: Cluster; stream: true };
+    /**
+     * Withdraws this node's routes, waits until the traffic has gone to others, then says so: a stream of what is
+     * reached, the last message with `done`. DEADLINE_EXCEEDED: traffic still comes; the node stays withdrawn. A drained
+     * node stays so over restarts of its agent, until Activate.
+     */
+    drain: { request: DrainRequest; response: DrainProgress; stream: true };
+    /** Back to ACTIVE: sessions are fetched from a peer first, then routes are announced. */
+    activate: { request: ActivateRequest; response: ActivateProgress; stream: true };
+  };
+  PeerService: {
+    /** Counts and checksums of this node's sessions, by range of tags. */
+    digest: { request: PeerDigestRequest; response: PeerDigest; stream: false };
+    /** Sessions, in the order of this node's table. */
+    fetch: { request: PeerFetchRequest; response: PeerSessions; stream: true };
+    /** Removes the sessions that the filter names (SessionFilter of session.proto, serialized; empty: all). */
+    purge: { request: PeerPurgeRequest; response: PeerPurgeResponse; stream: false };
   };
   MeteringService: {
     /** Records of full hours and, last, of the hour under way, by hour, then by LoadBalancer. */

@@ -186,6 +186,12 @@ function listener({ groups, lists }: Others): fc.Arbitrary<Listener> {
         limits,
         quic: quic(serverIdLength || 1),
         slowStartMs: fc.oneof(fc.constant(0), fc.integer({ min: 1000, max: 900_000 })),
+        locality: fc.option(
+          fc.record({
+            minimumHealthyPercent: fc.integer({ min: 1, max: 100 }),
+            otherZonesWeightPercent: fc.integer({ min: 0, max: 100 }),
+          }),
+        ),
       })
       .map(fitting);
   });
@@ -216,23 +222,33 @@ function addressRequest(pools: readonly AddressPool[]): fc.Arbitrary<AddressRequ
 }
 
 function loadBalancer(others: Others): fc.Arbitrary<LoadBalancer & { readonly given: boolean }> {
-  return fc.record({
-    name,
-    addresses: fc.constant([]),
-    given: fc.boolean(),
-    listeners:
-      others.groups.length === 0
-        ? fc.constant([])
-        : fc.uniqueArray(listener(others), {
-            maxLength: 4,
-            comparator: (a, b) => a.name === b.name || (a.port === b.port && a.protocol === b.protocol),
-          }),
-    description: text,
-    labels: fc.dictionary(fc.stringMatching(/^[a-z0-9][a-z0-9./-]{0,5}$/), text, { maxKeys: 3 }),
-    addressRequest: addressRequest(others.pools),
-    limits,
-    maxSegmentSize: fc.oneof(fc.constant(0), fc.integer({ min: 88, max: 65_495 })),
-  });
+  return fc
+    .record({
+      name,
+      addresses: fc.constant([]),
+      given: fc.boolean(),
+      listeners:
+        others.groups.length === 0
+          ? fc.constant([])
+          : fc.uniqueArray(listener(others), {
+              maxLength: 4,
+              comparator: (a, b) => a.name === b.name || (a.port === b.port && a.protocol === b.protocol),
+            }),
+      description: text,
+      labels: fc.dictionary(fc.stringMatching(/^[a-z0-9][a-z0-9./-]{0,5}$/), text, { maxKeys: 3 }),
+      addressRequest: addressRequest(others.pools),
+      limits,
+      maxSegmentSize: fc.oneof(fc.constant(0), fc.integer({ min: 88, max: 65_495 })),
+      zones: fc.constantFrom(['', ''], ['a', ''], ['a', 'b']),
+      announcement: fc.record({
+        minimumHealthyBackends: fc.integer({ min: 1, max: 65_535 }),
+        keepWhenEmpty: fc.boolean(),
+        med: fc.option(fc.integer({ min: 0, max: 4_294_967_295 })),
+        prepend: fc.integer({ min: 0, max: 16 }),
+        communities: fc.subarray(['65000:100', '65000:1:2']),
+      }),
+    })
+    .map(({ zones, ...rest }) => ({ ...rest, primaryZone: zones[0]!, secondaryZone: zones[1]! }));
 }
 
 const backend: fc.Arbitrary<Backend> = fc

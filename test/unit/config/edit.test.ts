@@ -2,7 +2,7 @@ import test from 'ava';
 import fc from 'fast-check';
 import { AlreadyExistsError, InvalidError, NotFoundError, PreconditionError } from '../../../src/base/errors.js';
 import type { Desired } from '../../../src/config/desired.js';
-import { noLimits } from '../../../src/config/desired.js';
+import { noLimits, plainAnnouncement } from '../../../src/config/desired.js';
 import {
   changeEntries,
   createAccessList,
@@ -207,6 +207,9 @@ const state: Desired = validate(
         addressRequest: null,
         limits: noLimits,
         maxSegmentSize: 0,
+        primaryZone: '',
+        secondaryZone: '',
+        announcement: plainAnnouncement,
         listeners: [
           {
             name: 'https',
@@ -224,6 +227,7 @@ const state: Desired = validate(
             limits: noLimits,
             quic: [],
             slowStartMs: 0,
+            locality: null,
           },
         ],
       },

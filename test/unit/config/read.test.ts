@@ -120,7 +120,7 @@ const table: readonly (readonly [name: string, document: string, expected: reado
     [
       `${at}.prot: unknown field (did you mean "port"?); known here: name, protocol, port, backendGroup, scheduler, ` +
         'sessionTimeout, healthCheck, allUnhealthy, stopped, description, sourcePersistence, accessControl, limits, ' +
-        'quic, slowStart',
+        'quic, slowStart, locality',
     ],
   ],
   [
