@@ -1,7 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
+import { hostname } from 'node:os';
 import { InvalidError } from '../base/errors.js';
-import { type Endpoint, parseDuration, parseEndpoint, parsePath, Section } from './section.js';
+import { readAgreement, readNode, readSync, readZones } from './agent_cluster.js';
+import { readRoutes } from './agent_routes.js';
+import type { AgreementConfig, NodeConfig, RoutesConfig, SyncConfig, ZonesConfig } from './cluster.js';
+import { type Endpoint, parseEndpoint, parsePath, Section } from './section.js';
 import { parseText } from './text.js';
 import { show, wholeDocument } from './violations.js';
 
@@ -25,6 +29,13 @@ export interface AgentConfig {
   readonly limits: Limits;
   /** Holds the secret that a cluster's nodes share: see readClusterSecret. */
   readonly clusterSecretFile: string | null;
+  readonly node: NodeConfig;
+  /** null: this node keeps its sessions to itself. */
+  readonly sync: SyncConfig | null;
+  readonly agreement: AgreementConfig;
+  readonly zones: ZonesConfig;
+  /** null: somebody else routes the VIPs. */
+  readonly routes: RoutesConfig | null;
   readonly icmp: IcmpConfig;
   readonly fragments: FragmentsConfig;
   readonly reconcileIntervalMs: number;
@@ -94,24 +105,35 @@ export function parseAgentConfig(text: string): AgentConfig {
     parse: (name) => (/^[A-Za-z][\w-]{0,31}$/.test(name) ? name : null),
     expected: 'a letter, then letters, digits, "-" or "_", up to 32 characters,',
   });
+  const stateDirectory = root.text('stateDirectory', `/var/lib/spillway/${instance}`, path);
+  const sync = root.optional('sync');
+  const routes = root.optional('routes');
   const config: AgentConfig = {
     instance,
     interfaces: readInterfaces(root),
     xdpMode: root.choice('xdpMode', 'auto', ['auto', 'native', 'generic']),
     listen: readListen(root.section('listen')),
     metrics: readMetrics(root.section('metrics')),
-    stateDirectory: root.text('stateDirectory', `/var/lib/spillway/${instance}`, path),
+    stateDirectory,
     pinDirectory: root.text('pinDirectory', '/sys/fs/bpf/spillway', path),
     objectDirectory: root.text<string | null>('objectDirectory', null, path),
     limits: readLimits(root.section('limits')),
     clusterSecretFile: root.text<string | null>('clusterSecretFile', null, path),
+    node: readNode(root.section('node'), hostname()),
+    sync: sync && readSync(sync),
+    agreement: readAgreement(root.section('agreement')),
+    zones: readZones(root.section('zones')),
+    routes: routes && readRoutes(routes, { instance, stateDirectory }),
     icmp: readIcmp(root.section('icmp')),
     fragments: readFragments(root.section('fragments')),
-    reconcileIntervalMs: readReconcileInterval(root),
+    reconcileIntervalMs: root.duration('reconcileInterval', '10s', { min: '100ms', max: '60m' }),
     healthChecks: readHealthChecks(root.section('healthChecks')),
     metering: readMetering(root.section('metering')),
     log: readLog(root.section('log')),
   };
+  if (config.sync !== null && config.clusterSecretFile === null) {
+    root.fail('sync', 'needs clusterSecretFile: nodes without a common secret cannot share sessions');
+  }
   root.refuseUnknown();
   root.violations.throwIfAny();
   return config;
@@ -214,16 +236,6 @@ function readFragments(fragments: Section): FragmentsConfig {
   const read = { earlyPerSecond: fragments.integer('earlyPerSecond', 1000, { min: 0, max: 100_000 }) };
   fragments.refuseUnknown();
   return read;
-}
-
-function readReconcileInterval(root: Section): number {
-  return root.text('reconcileInterval', 10_000, {
-    parse: (text) => {
-      const ms = parseDuration(text);
-      return ms !== null && ms >= 100 && ms <= 3_600_000 ? ms : null;
-    },
-    expected: 'a duration from "100ms" to "60m"',
-  });
 }
 
 function readHealthChecks(healthChecks: Section): AgentConfig['healthChecks'] {

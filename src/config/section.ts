@@ -58,6 +58,37 @@ export class Section {
     return unset;
   }
 
+  /** Null where the file says null, and `unset` where it says nothing. */
+  integerOrNull(key: string, unset: number | null, range: { min: number; max: number }): number | null {
+    if (this.isNull(key) || (unset === null && this.#values[key] === undefined)) return null;
+    return this.integer(key, unset ?? range.min, range);
+  }
+
+  choiceOrInteger<const T extends string>(
+    key: string,
+    unset: T | number,
+    { choices, min, max }: { choices: readonly T[]; min: number; max: number },
+  ): T | number {
+    const value = this.#take(key) ?? unset;
+    if (typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max) return value;
+    const choice = choices.find((one) => one === value);
+    if (choice === undefined) {
+      this.fail(key, `${show(value)}: ${choices.join(', ')} or a whole number from ${min} to ${max} is expected`);
+    }
+    return choice ?? unset;
+  }
+
+  /** In milliseconds; `unset`, `min` and `max` as one writes them. */
+  duration(key: string, unset: string, { min, max }: { min: string; max: string }): number {
+    return this.text(key, parseDuration(unset)!, {
+      parse: (text) => {
+        const ms = parseDuration(text);
+        return ms !== null && ms >= parseDuration(min)! && ms <= parseDuration(max)! ? ms : null;
+      },
+      expected: `a duration from "${min}" to "${max}"`,
+    });
+  }
+
   flag(key: string, unset: boolean): boolean {
     const value = this.#take(key) ?? unset;
     if (typeof value !== 'boolean') this.fail(key, `${show(value)}: true or false is expected`);
@@ -70,6 +101,16 @@ export class Section {
     if (Array.isArray(value)) return value;
     this.fail(key, `${show(value)}: a list is expected`);
     return null;
+  }
+
+  /** Entry of a list of sections. */
+  item(key: string, index: number, value: unknown): Section {
+    return new Section(value, `${join(this.path, key)}[${index}]`, this.violations);
+  }
+
+  /** As `fail`; `where` is a path within this section, as "peers[1]". */
+  failAt(where: string, description: string): void {
+    this.violations.add(this.path === '' ? where : `${this.path}.${where}`, description);
   }
 
   fail(key: string, description: string): void {

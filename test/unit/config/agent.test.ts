@@ -1,5 +1,5 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { hostname, tmpdir } from 'node:os';
 import path from 'node:path';
 import test from 'ava';
 import { InvalidError } from '../../../src/base/errors.js';
@@ -25,6 +25,11 @@ const defaults: AgentConfig = {
     sourceCells: 262_144,
   },
   clusterSecretFile: null,
+  node: { name: hostname(), zone: '', onTermination: 'keep', drainTimeoutMs: 60_000 },
+  sync: null,
+  agreement: { quorum: 'majority', suspectPercent: 50, suspectWithdraws: false },
+  zones: { holdDownMs: 10_000 },
+  routes: null,
   icmp: { echoPerSecond: 1000, errorsPerSecond: 1000 },
   fragments: { earlyPerSecond: 1000 },
   reconcileIntervalMs: 10_000,
@@ -49,9 +54,27 @@ test('an interface is all that must be said', (t) => {
 });
 
 test('the example is valid and says the defaults', (t) => {
-  const { clusterSecretFile, listen, ...rest } = loadAgentConfig('scripts/spillwayd.example.yaml');
-  const { clusterSecretFile: _, listen: unset, ...expected } = defaults;
+  const example = loadAgentConfig('scripts/spillwayd.example.yaml');
+  const { clusterSecretFile, listen, node, sync, routes, ...rest } = example;
+  const { clusterSecretFile: _, listen: unset, node: unnamed, sync: none, routes: noRoutes, ...expected } = defaults;
   t.deepEqual(rest, expected);
+  t.deepEqual(node, { ...unnamed, name: 'lb1' });
+  t.is(none, null);
+  t.is(noRoutes, null);
+  // What the example's own values do not say is by default what the example says.
+  const shortest = parseAgentConfig(`
+interfaces: [eth0]
+clusterSecretFile: /etc/spillway/cluster-secret
+sync: {interface: eth1}
+routes: {localAs: 65001, routerId: 192.0.2.11, neighbors: [{address: 192.0.2.1, as: 65000}]}`);
+  const { tls, ...plain } = sync!;
+  t.deepEqual(tls, {
+    certificate: '/etc/spillway/node.crt',
+    key: '/etc/spillway/node.key',
+    ca: '/etc/spillway/nodes-ca.crt',
+  });
+  t.deepEqual({ ...plain, tls: null }, shortest.sync!);
+  t.deepEqual(routes, shortest.routes);
   t.is(clusterSecretFile, '/etc/spillway/cluster-secret');
   t.is(listen.unix, unset.unix);
   t.deepEqual(listen.tcp, {
@@ -103,7 +126,7 @@ const table: readonly (readonly [name: string, text: string, expected: readonly 
     'a misspelled section',
     'interfaces: [a]\nlimit: {}',
     [
-      'limit: unknown field (did you mean "limits"?); known here: instance, interfaces, xdpMode, listen, metrics, stateDirectory, pinDirectory, objectDirectory, limits, clusterSecretFile, icmp, fragments, reconcileInterval, healthChecks, metering, log',
+      'limit: unknown field (did you mean "limits"?); known here: instance, stateDirectory, sync, routes, interfaces, xdpMode, listen, metrics, pinDirectory, objectDirectory, limits, clusterSecretFile, node, agreement, zones, icmp, fragments, reconcileInterval, healthChecks, metering, log',
     ],
   ],
   [
