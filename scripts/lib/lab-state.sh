@@ -7,7 +7,7 @@ PIN_DIR=/sys/fs/bpf/spillway
 
 state_dir() { printf '%s/%s' "$RUN_DIR" "$LAB"; }
 
-# state_of KEY: empty when there is no such lab or key. Keys: state (building, ready), since, run, topology.
+# state_of KEY: empty when there is no such lab or key. Keys: state (building, ready), since, run, topology, balancers.
 state_of() {
 	sed -n "s/^$1=//p" "$(state_dir)/lab" 2>/dev/null || true
 }
@@ -15,8 +15,18 @@ state_of() {
 # `run` is the test run to which the lab belongs, so that a later run can tell its leftovers from a lab made by hand.
 write_state() {
 	mkdir -p "$(state_dir)"
-	printf 'state=%s\nsince=%s\nrun=%s\ntopology=%s\n' "$1" "$(date --iso-8601=seconds)" "${SPILLWAY_TEST_RUN-}" "$(topology_text)" >"$(state_dir)/lab.new"
+	{
+		printf 'state=%s\nsince=%s\nrun=%s\n' "$1" "$(date --iso-8601=seconds)" "${SPILLWAY_TEST_RUN-}"
+		printf 'topology=%s\nbalancers=%s\n' "$(topology_text)" "$BALANCERS"
+	} >"$(state_dir)/lab.new"
 	mv "$(state_dir)/lab.new" "$(state_dir)/lab"
+}
+
+# The hosts of a lab are as it was made, not as the options of this call say.
+recall_balancers() {
+	local number
+	number=$(state_of balancers)
+	set_balancers "${number:-2}"
 }
 
 # One up or down of a name at a time. Children inherit the lock: after kill -9 the next one waits for stragglers.
@@ -45,7 +55,7 @@ lab_is_ready() {
 lab_has_remains() {
 	local host
 	[[ -e $(state_dir) ]] && return 0
-	for host in "${LAB_HOSTS[@]}"; do if namespace_exists "$host"; then return 0; fi; done
+	for host in "${KNOWN_HOSTS[@]}"; do if namespace_exists "$host"; then return 0; fi; done
 	[[ $(lab_pins) ]]
 }
 
@@ -64,7 +74,7 @@ lab_pins() {
 
 lab_pids() {
 	local host
-	for host in "${LAB_HOSTS[@]}"; do
+	for host in "${KNOWN_HOSTS[@]}"; do
 		if namespace_exists "$host"; then ip netns pids "$(netns_of "$host")" 2>/dev/null || true; fi
 	done
 }
@@ -93,7 +103,7 @@ remove_pins() {
 
 remove_namespaces() {
 	local host
-	for host in "${LAB_HOSTS[@]}"; do
+	for host in "${KNOWN_HOSTS[@]}"; do
 		# A half-made namespace is a plain file that `ip netns del` can unlink only after a failed unmount.
 		if namespace_exists "$host"; then ip netns del "$(netns_of "$host")" || rm -f "/run/netns/$(netns_of "$host")"; fi
 	done

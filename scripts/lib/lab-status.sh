@@ -29,6 +29,7 @@ status_json() {
 }
 
 current_state() {
+	recall_balancers
 	if lab_is_ready; then
 		echo up
 	elif lab_has_remains; then
@@ -48,6 +49,7 @@ STATUS_JQ='"lab \(.name): \(.state)\(if .since then " since " + .since else "" e
 # Exit 1 unless the lab is up.
 show_status() {
 	local status
+	recall_balancers
 	status=$(status_json)
 	if (($1)); then
 		printf '%s\n' "$status"

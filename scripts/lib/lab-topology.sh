@@ -1,9 +1,11 @@
 # shellcheck shell=bash disable=SC2034 # what is set here is read by the other parts of the lab
 # Who is in a lab, what they are called and where they are. Addresses are those reserved for documentation.
 
-LAB_HOSTS=(client router bridge lb1 lb2 be1 be2 be3)
-LAB_LBS=(lb1 lb2)
 LAB_BACKENDS=(be1 be2 be3)
+# Of any lab, so that one is found and taken down whatever it was.
+KNOWN_HOSTS=(client router bridge lb1 lb2 lb3 lb4 "${LAB_BACKENDS[@]}")
+# How many nodes, and whether they tell the router by BGP what it is to send them.
+BALANCERS=2 ROUTING=static
 
 # Room for IPIP or GUE around the client's full-size packets: its own link stays at 1500.
 LAN_MTU=1600
@@ -11,10 +13,28 @@ LAN_MTU=1600
 FRONT_VLAN='' BACK='' BACK_VLAN=''
 
 # Last number of a host's address on the LAN, in both families.
-declare -A LAN_NUMBER=([router]=1 [lb1]=11 [lb2]=12 [be1]=21 [be2]=22 [be3]=23)
+declare -A LAN_NUMBER=([router]=1 [lb1]=11 [lb2]=12 [lb3]=13 [lb4]=14 [be1]=21 [be2]=22 [be3]=23)
 VIP_NUMBERS=(10 11 12 13 14 15)
 VIP_ROUTE4=192.0.2.0/24
 VIP_ROUTE6=2001:db8:10::/64
+
+# AS numbers of the router and of the balancers: from the range for documentation.
+ROUTER_AS=64496
+LB_AS=64497
+
+set_balancers() {
+	local number
+	BALANCERS=$1 LAB_LBS=()
+	for ((number = 1; number <= $1; number++)); do LAB_LBS+=("lb$number"); done
+	LAB_HOSTS=(client router bridge "${LAB_LBS[@]}" "${LAB_BACKENDS[@]}")
+}
+set_balancers "$BALANCERS"
+
+# Three nodes, or two in each of two zones (which share the LAN).
+take_cluster() {
+	ROUTING=bgp
+	set_balancers "$([[ $1 == --zones ]] && echo 4 || echo 3)"
+}
 
 take_topology() {
 	case $1=$2 in
@@ -31,7 +51,10 @@ take_topology() {
 	esac
 }
 
-topology_text() { printf 'front %s, back %s %s, MTU %s' "${FRONT_VLAN:-untagged}" "${BACK:-none}" "${BACK_VLAN:-untagged}" "$LAN_MTU"; }
+topology_text() {
+	printf 'front %s, back %s %s, MTU %s' "${FRONT_VLAN:-untagged}" "${BACK:-none}" "${BACK_VLAN:-untagged}" "$LAN_MTU"
+	[[ $ROUTING == static ]] || printf ', %s balancers, routes by BGP' "$BALANCERS"
+}
 
 # In a namespace that goes with the command.
 has_vlans() {

@@ -104,9 +104,14 @@ address_router() {
 		link set eth0 up
 		addr add 198.51.100.1/24 dev eth0
 		addr add 2001:db8:100::1/64 dev eth0 nodad
-		route add $VIP_ROUTE4 nexthop via $(lan4 lb1) nexthop via $(lan4 lb2)
-		route add $VIP_ROUTE6 nexthop via $(lan6 lb1) nexthop via $(lan6 lb2)
+		$(static_vip_routes)
 	END
+}
+
+static_vip_routes() {
+	[[ $ROUTING == static ]] || return 0
+	printf 'route add %s%s\n' "$VIP_ROUTE4" "$(printf ' nexthop via %s' "$(lan4 lb1)" "$(lan4 lb2)")"
+	printf 'route add %s%s\n' "$VIP_ROUTE6" "$(printf ' nexthop via %s' "$(lan6 lb1)" "$(lan6 lb2)")"
 }
 
 address_lan_host() {
@@ -150,4 +155,5 @@ build_lab() {
 	for host in "${LAB_LBS[@]}" "${LAB_BACKENDS[@]}"; do address_lan_host "$host"; done
 	for host in "${LAB_BACKENDS[@]}"; do add_vips "$host"; done
 	check_reachability
+	[[ $ROUTING == static ]] || start_router_bird
 }

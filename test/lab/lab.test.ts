@@ -1,6 +1,6 @@
 import { type SpawnSyncReturns, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
 
@@ -139,6 +139,69 @@ test.serial('two labs have the same addresses and do not hear each other', (t) =
   t.is(lab(['down', '--name', OTHER]).status, 0);
   t.deepEqual(tracesOf(OTHER), []);
   t.true(reaches(NAME));
+});
+
+/** What a balancer's BIRD has to say to be taken by the router: as in the header of scripts/lab. */
+function birdConfig(number: number): string {
+  const announce = (family: 4 | 6, neighbor: string, prefix: string): string =>
+    `protocol static { ipv${family}; route ${prefix} blackhole; }
+     protocol bgp { local as 64497; neighbor ${neighbor} as 64496; direct; bfd on; connect delay time 1;
+       ipv${family} { import none; export all; next hop self; }; }`;
+  return `router id 203.0.113.1${number};
+    protocol device {}
+    protocol bfd { interface "eth0" { interval 100 ms; multiplier 3; }; }
+    ${announce(4, '203.0.113.1', '192.0.2.10/32')}
+    ${announce(6, '2001:db8:200::1', '2001:db8:10::10/128')}`;
+}
+
+test.serial(
+  'a cluster’s router sends VIPs to the balancers that announce them, and its BIRD ends with the lab',
+  async (t) => {
+    t.is(lab(['up', '--name', OTHER, '--cluster']).status, 0);
+    const hosts = statusOf(OTHER).hosts.map((host) => host.host);
+    t.deepEqual(hosts, ['client', 'router', 'bridge', 'lb1', 'lb2', 'lb3', 'be1', 'be2', 'be3']);
+    const twice = lab(['up', '--name', OTHER]);
+    t.is(twice.status, 1);
+    t.regex(twice.stderr, /is up with another topology \(.+, 3 balancers, routes by BGP\)/);
+
+    const nextHops = (vip: string, family: '-4' | '-6'): number =>
+      onHost(OTHER, 'router', 'ip', family, 'route', 'show', vip).stdout.match(/via /g)?.length ?? 0;
+    t.is(nextHops('192.0.2.10', '-4'), 0);
+    const folder = `/run/spillway/${OTHER}/test`;
+    mkdirSync(folder);
+    for (const number of [1, 3]) {
+      const at = `${folder}/lb${number}`;
+      writeFileSync(`${at}.conf`, birdConfig(number));
+      const started = onHost(OTHER, `lb${number}`, 'bird', '-c', `${at}.conf`, '-s', `${at}.ctl`, '-P', `${at}.pid`);
+      t.is(started.status, 0, started.stderr);
+    }
+    await until('two next hops in both families', () => {
+      return nextHops('192.0.2.10', '-4') === 2 && nextHops('2001:db8:10::10', '-6') === 2;
+    });
+
+    const pids = ['router/bird', 'test/lb1', 'test/lb3'].map((at) => {
+      return readFileSync(`/run/spillway/${OTHER}/${at}.pid`, 'utf8').trim();
+    });
+    t.is(lab(['down', '--name', OTHER]).status, 0);
+    t.deepEqual(tracesOf(OTHER), []);
+    for (const pid of pids) t.false(lives(pid), `process ${pid}`);
+  },
+);
+
+/** PID 1 may not reap: a zombie is dead. */
+function lives(pid: string): boolean {
+  try {
+    return !/\) [ZX]/.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+  } catch {
+    return false;
+  }
+}
+
+test.serial('zones are four balancers', (t) => {
+  t.is(lab(['up', '--name', OTHER, '--zones']).status, 0);
+  t.is(onHost(OTHER, 'client', 'ping', '-q', '-c', '1', '-W', '1', '203.0.113.14').status, 0);
+  t.is(lab(['down', '--name', OTHER]).status, 0);
+  t.deepEqual(tracesOf(OTHER), []);
 });
 
 test.serial('down ends what runs on the hosts, even what ignores SIGTERM, and removes the pins', async (t) => {

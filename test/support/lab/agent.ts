@@ -5,7 +5,7 @@ import { connect, type SpillwayClient } from '../../../src/api/client.js';
 import type { Ended, Lab } from './lab.js';
 import { patience, until } from './until.js';
 
-export type LbName = 'lb1' | 'lb2';
+export type LbName = 'lb1' | 'lb2' | 'lb3' | 'lb4';
 
 const secret = 'the secret that both load balancers of a lab share';
 /** A start compiles, loads and attaches: a second alone, several on a machine with other work. */

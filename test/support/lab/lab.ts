@@ -8,7 +8,7 @@ import { Peer } from './peer.js';
 
 const script = fileURLToPath(new URL('../../../../scripts/lab', import.meta.url));
 
-export type HostName = 'client' | 'router' | 'bridge' | 'lb1' | 'lb2' | 'be1' | 'be2' | 'be3';
+export type HostName = 'client' | 'router' | 'bridge' | 'lb1' | 'lb2' | 'lb3' | 'lb4' | 'be1' | 'be2' | 'be3';
 export const backendNames = ['be1', 'be2', 'be3'] as const;
 export type BackendName = (typeof backendNames)[number];
 
@@ -29,6 +29,8 @@ export interface Topology {
   readonly frontVlan?: number;
   readonly backVlan?: number;
   readonly mtu?: number;
+  /** lb1 to lb3, and BIRD on the router; with zones lb4, too. */
+  readonly cluster?: 'one zone' | 'two zones';
 }
 
 /** This kernel cannot do what a test wants of it. */
@@ -90,9 +92,12 @@ export class Lab {
   }
 }
 
-function optionsOf({ back, frontVlan, backVlan, mtu }: Topology): string[] {
+function optionsOf({ back, frontVlan, backVlan, mtu, cluster }: Topology): string[] {
   const given = { '--back': back, '--front-vlan': frontVlan, '--back-vlan': backVlan, '--mtu': mtu };
-  return Object.entries(given).flatMap(([option, value]) => (value === undefined ? [] : [option, String(value)]));
+  return [
+    ...Object.entries(given).flatMap(([option, value]) => (value === undefined ? [] : [option, String(value)])),
+    ...(cluster === undefined ? [] : [cluster === 'one zone' ? '--cluster' : '--zones']),
+  ];
 }
 
 function run([file, ...words]: readonly string[]): Promise<Ended> {
