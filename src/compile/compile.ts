@@ -6,7 +6,6 @@ import {
   SessionState,
 } from '../abi/abi.generated.js';
 import { CapacityError, InvalidError } from '../base/errors.js';
-import type { Ip } from '../base/ip.js';
 import type { Desired, Listener } from '../config/desired.js';
 import { compileAccess } from './access.js';
 import type {
@@ -19,7 +18,7 @@ import type {
   Observed,
 } from './compiled.js';
 import { egressRows } from './egress.js';
-import { rememberedIdentity } from './identity.js';
+import { serviceIdentity } from './identity.js';
 import type { IdLedger } from './ids.js';
 import { compileLimits } from './limits.js';
 import { compilePool, type PoolSpec, specOf } from './pool.js';
@@ -166,15 +165,6 @@ function touched(pool: CompiledPool, dirty: Dirty): boolean {
 
 function isDue({ nextChangeMs }: CompiledPool, { nowMs = 0 }: Observed): boolean {
   return nextChangeMs !== null && nowMs >= nextChangeMs;
-}
-
-/**
- * With QCH a listener is another: its flows' sessions are of another kind, and those that it had by another scheduler
- * must not stand against a connection id.
- */
-function serviceIdentity({ protocol, port, scheduler }: Listener, vip: Ip): bigint {
-  const place = `${protocolNumber[protocol]}\0${vip}\0${port}`;
-  return rememberedIdentity('service', scheduler === 'QCH' ? `${place}\0quic` : place);
 }
 
 const scheduleOf = {

@@ -1,4 +1,7 @@
 import { createHash } from 'node:crypto';
+import type { Ip } from '../base/ip.js';
+import type { Listener } from '../config/desired.js';
+import { protocolNumber } from './tables.js';
 
 /** 64 bits of SHA-256, never 0: by it the agent finds its ids in the kernel again after a restart. */
 export function identityOf(...parts: readonly string[]): bigint {
@@ -20,4 +23,16 @@ export function rememberedIdentity(kind: string, name: string): bigint {
     known.set(key, identity);
   }
   return identity;
+}
+
+/**
+ * With QCH a listener is another: its flows' sessions are of another kind, and those that it had by another scheduler
+ * must not stand against a connection id.
+ */
+export function serviceIdentity(
+  { protocol, port, scheduler }: Pick<Listener, 'protocol' | 'port' | 'scheduler'>,
+  vip: Ip,
+): bigint {
+  const place = `${protocolNumber[protocol]}\0${vip}\0${port}`;
+  return rememberedIdentity('service', scheduler === 'QCH' ? `${place}\0quic` : place);
 }
