@@ -14,8 +14,7 @@
 /* Service limits of a SYN alone: the established do without a look at the service. */
 static __always_inline void lower_offer(struct xdp_md *ctx, struct work *work)
 {
-	__u32 id = work->service_id;
-	struct service *service = bpf_map_lookup_elem(&services_v2, &id);
+	struct service *service = service_at(work->service_id);
 
 	if (service && service->max_segment)
 		clamp_segment(ctx, work, service->max_segment);
@@ -27,7 +26,7 @@ static __always_inline int deliver(struct xdp_md *ctx, struct work *work)
 	const struct packet *packet = &work->packet;
 	struct backend *backend = backend_up(work->backend_id);
 	bool steered = backend && backend->flags & BACKEND_STEERED;
-	int reason;
+	int reason, verdict;
 
 	if (!backend)
 		return finish(ctx, DROP_BACKEND_DOWN, work);
@@ -38,9 +37,12 @@ static __always_inline int deliver(struct xdp_md *ctx, struct work *work)
 		return finish(ctx, reason, work);
 	if (packet->tcp_flags & TCP_SYN)
 		lower_offer(ctx, work);
+	verdict = steered ? forward_steered(ctx, packet, backend) : forward(ctx, packet, backend);
+	if (verdict == XDP_DROP)
+		return verdict;
 	count_traffic(&svc_counters_v2, work->service_id, packet->frame_bytes, work->fresh, work->tracked);
 	count_traffic(&be_counters_v2, work->backend_id, packet->frame_bytes, work->fresh, work->tracked);
-	return steered ? forward_steered(ctx, packet, backend) : forward(ctx, packet, backend);
+	return verdict;
 }
 
 static __noinline int long_way(struct xdp_md *ctx)

@@ -180,13 +180,27 @@ test('maps that contradict each other drop as a defect', async (t) => {
   endsFor(t, lb, to4(web('S')), 'DROP_INTERNAL', 'the service names a pool that is not in use');
 });
 
-test('no room before the frame for the outer header drops', async (t) => {
-  const lb = await openWeb(t, { forwarding: 'IPIP' });
-  const frame = to4(web());
-  const { program, close } = withoutHeadroom(lb.lb.program);
-  t.teardown(close);
-  const { retval, data } = program.testRun({ data: frame });
-  t.is(retval, 1);
-  t.deepEqual(Buffer.from(data), frame);
-  t.deepEqual(lb.lb.reasons(), { DROP_NO_HEADROOM: 1 });
+test('no room before the frame for the outer header drops, by the short way too, and is not counted as carried', async (t) => {
+  for (const forwarding of ['IPIP', 'GUE'] as const) {
+    const lb = await openWeb(t, { forwarding });
+    const frame = to4(web());
+    const { program, close } = withoutHeadroom(lb.lb.program);
+    t.teardown(close);
+    const drops = (): void => {
+      const { retval, data } = program.testRun({ data: frame });
+      t.is(retval, 1);
+      t.deepEqual(Buffer.from(data), frame);
+    };
+    drops();
+    t.deepEqual(lb.lb.reasons(), { DROP_NO_HEADROOM: 1 });
+    const service = (): unknown => lb.lb.counters.services(8)(lb.lb.serviceId(vip4, 80));
+    const carried = (): bigint => [1, 2, 3].reduce((sum, n) => sum + lb.lb.counters.backends(8)(n).packets, 0n);
+    t.deepEqual(service(), { packets: 0n, bytes: 0n, sessions: 0n, noSession: 0n });
+    for (let packet = 0; packet < 3; packet++) t.is(lb.lb.run(frame).verdict, 'TX');
+    const before = service();
+    for (let packet = 0; packet < 3; packet++) drops();
+    t.deepEqual(lb.lb.reasons(), { DROP_NO_HEADROOM: 4 });
+    t.deepEqual(service(), before);
+    t.is(carried(), 3n);
+  }
 });
