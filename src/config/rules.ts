@@ -26,6 +26,16 @@ export function checkText(text: string, max: number, { path, violations }: At): 
   if (/[\u0000-\u001f\u007f]/.test(text)) violations.add(path, `${show(text)} holds control characters: remove them`);
 }
 
+/** Empty: none. */
+export function isZone(zone: string): boolean {
+  return zone === '' || /^[\w.-]{1,63}$/.test(zone);
+}
+
+export function checkZone(zone: string, { path, violations }: At): void {
+  if (isZone(zone)) return;
+  violations.add(path, `${show(zone)} is no zone: letters, digits, "-", "_" or ".", up to 63 characters`);
+}
+
 export function checkPort(port: number, { path, violations }: At): void {
   if (port < 1 || port > 65535) violations.add(path, `${port} is no port: 1 to 65535`);
 }

@@ -2,10 +2,9 @@ import type * as message from '../api/generated/messages.generated.js';
 import { familyOf } from '../base/ip.js';
 import { readAddress } from './address.js';
 import type { Backend, BackendGroup, Forwarding } from './desired.js';
-import { type At, checkName, checkPort, checkText, namePattern, Unique } from './rules.js';
+import { type At, checkName, checkPort, checkText, checkZone, isZone, namePattern, Unique } from './rules.js';
 import { unknown } from './validate_listener.js';
 import { maxServerId } from './validate_quic.js';
-import { show } from './violations.js';
 
 /** What can be said of a group without looking at any other resource. */
 export function readBackendGroup(from: message.BackendGroup, at: At): BackendGroup {
@@ -48,12 +47,7 @@ export function readBackend(from: message.Backend, at: At): Backend {
   const weight = from.weight ?? 100;
   if (weight > 100) violations.add(`${path}.weight`, `${weight} is not within 0 to 100 (0 drains)`);
   if (from.port !== 0) checkPort(from.port, { path: `${path}.port`, violations });
-  if (from.zone !== '' && !/^[\w.-]{1,63}$/.test(from.zone)) {
-    violations.add(
-      `${path}.zone`,
-      `${show(from.zone)} is no zone: letters, digits, "-", "_" or ".", up to 63 characters`,
-    );
-  }
+  if (!isZone(from.zone)) checkZone(from.zone, { path: `${path}.zone`, violations });
   const quicServerId = readServerId(from.quicServerId, { path: `${path}.quicServerId`, violations });
   return { name, address, family: familyOf(address), port: from.port, weight, zone: from.zone, quicServerId };
 }

@@ -1,8 +1,9 @@
 import type * as message from '../api/generated/messages.generated.js';
-import type { AccessControl, Listener, Locality, Protocol, Scheduler } from './desired.js';
+import type { AccessControl, Listener, Protocol, Scheduler } from './desired.js';
 import { type At, checkName, checkPort, checkText, durationMs } from './rules.js';
 import { readHealthCheck } from './validate_health_check.js';
 import { readLimits } from './validate_limits.js';
+import { readLocality } from './validate_locality.js';
 import { readQuic } from './validate_quic.js';
 import { show } from './violations.js';
 
@@ -41,15 +42,7 @@ export function readListener(from: message.Listener, at: At): Listener {
     limits: readLimits(from.limits, inside('limits')),
     quic: readQuic(from, inside('quic')),
     slowStartMs: readSlowStart(from, inside('slowStart')),
-    locality: readLocality(from.locality),
-  };
-}
-
-function readLocality(from: message.Locality | null): Locality | null {
-  if (!from?.preferOwnZone) return null;
-  return {
-    minimumHealthyPercent: from.minimumHealthyPercent || 70,
-    otherZonesWeightPercent: from.otherZonesWeightPercent,
+    locality: readLocality(from.locality, inside('locality')),
   };
 }
 

@@ -1,9 +1,10 @@
 import type * as message from '../api/generated/messages.generated.js';
 import type { Ip } from '../base/ip.js';
 import { readAddress } from './address.js';
-import { type Announcement, type Listener, type LoadBalancer, plainAnnouncement } from './desired.js';
+import type { Listener, LoadBalancer } from './desired.js';
 import { type At, checkName, checkText, Unique } from './rules.js';
 import { readAddressRequest } from './validate_address_request.js';
+import { readAnnouncement, readZones } from './validate_announcement.js';
 import { readLimits } from './validate_limits.js';
 import { readListener } from './validate_listener.js';
 import { join, show, type Violations } from './violations.js';
@@ -37,16 +38,9 @@ export function readLoadBalancer(from: message.LoadBalancer, at: At): LoadBalanc
     addressRequest,
     limits: readLimits(from.limits, inside('limits')),
     maxSegmentSize: readMaxSegmentSize(from.maxSegmentSize, inside('maxSegmentSize')),
-    primaryZone: from.primaryZone,
-    secondaryZone: from.secondaryZone,
-    announcement: readAnnouncement(from.announcement),
+    ...readZones(from, at),
+    announcement: readAnnouncement(from.announcement, inside('announcement')),
   };
-}
-
-function readAnnouncement(from: message.Announcement | null): Announcement {
-  if (from === null) return plainAnnouncement;
-  const { keepWhenEmpty, med = null, prepend, communities } = from;
-  return { minimumHealthyBackends: from.minimumHealthyBackends || 1, keepWhenEmpty, med, prepend, communities };
 }
 
 function readAddresses(texts: readonly string[], { at, field }: { at: At; field: string }): readonly Ip[] {

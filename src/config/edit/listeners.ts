@@ -27,7 +27,8 @@ export function updateListener(
   const place = indexOf(desired.loadBalancers, balancerName, kinds.loadBalancer);
   const { listeners } = desired.loadBalancers[place]!;
   const index = indexOf(listeners, name, kinds.listener);
-  const message = { ...change(toListener(listeners[index]!)), name };
+  const before = toListener(listeners[index]!);
+  const message = leavingLocality(before, { ...change(before), name });
   const resource = reading((violations) => readListener(message, { path: request, violations }));
   return put(desired, { place, index, resource });
 }
@@ -40,6 +41,17 @@ export function deleteListener(
   const balancer = desired.loadBalancers[place]!;
   const listeners = without(balancer.listeners, indexOf(balancer.listeners, name, kinds.listener));
   return inPlace(desired, place, { ...balancer, listeners });
+}
+
+/** A listener that prefers no zone any more leaves behind how it did, unless that is set anew. */
+function leavingLocality(before: message.Listener, after: message.Listener): message.Listener {
+  const [was, is] = [before.locality, after.locality];
+  const leaves =
+    was?.preferOwnZone === true &&
+    is?.preferOwnZone === false &&
+    is.minimumHealthyPercent === was.minimumHealthyPercent &&
+    is.otherZonesWeightPercent === was.otherZonesWeightPercent;
+  return leaves ? { ...after, locality: null } : after;
 }
 
 function put(

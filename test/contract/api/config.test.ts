@@ -168,6 +168,44 @@ test('an update mask resets what the request leaves unset', async (t) => {
   t.regex(violations[0]!.description, /did you mean "weight"/);
 });
 
+test('what says how VIPs are announced is set and unset field by field', async (t) => {
+  const { client } = await startApi(t);
+  await client.config.apply({ config: sample });
+  const update = (announcement: object, paths: string[]) =>
+    client.config.updateLoadBalancer({
+      loadBalancer: { name: 'web', primaryZone: 'a', secondaryZone: 'b', announcement },
+      updateMask: { paths },
+    });
+  const all = { minimumHealthyBackends: 2, keepWhenEmpty: true, med: 0, prepend: 3, communities: ['65000:1'] };
+  const first = await update(all, ['primary_zone', 'secondary_zone', 'announcement']);
+  t.like(first, { primaryZone: 'a', secondaryZone: 'b' });
+  t.deepEqual(first.announcement, all);
+  const second = await update({ prepend: 1 }, ['announcement.med', 'announcement.prepend']);
+  const { med: _, ...rest } = all;
+  t.deepEqual(second.announcement, { ...rest, prepend: 1 });
+  const third = await update({}, ['announcement']);
+  t.deepEqual(third.announcement, {
+    minimumHealthyBackends: 1,
+    keepWhenEmpty: false,
+    prepend: 0,
+    communities: [],
+  });
+  const listener = { name: 'tcp-443', locality: { preferOwnZone: true, minimumHealthyPercent: 50 } };
+  const prefers = await client.config.updateListener({
+    loadBalancer: 'web',
+    listener,
+    updateMask: { paths: ['locality'] },
+  });
+  t.like(prefers.locality, { preferOwnZone: true, minimumHealthyPercent: 50 });
+  const not = { name: 'tcp-443', locality: { preferOwnZone: false } };
+  const off = await client.config.updateListener({
+    loadBalancer: 'web',
+    listener: not,
+    updateMask: { paths: ['locality.prefer_own_zone'] },
+  });
+  t.is(off.locality, null);
+});
+
 test('a mask may go into a message', async (t) => {
   const { client } = await startApi(t);
   await client.config.apply({ config: sample });

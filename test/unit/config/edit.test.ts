@@ -37,6 +37,11 @@ const listenerChange = fc.record(
     scheduler: fc.constantFrom('TCH' as const, 'RR' as const, 'QCH' as const),
     quic: fc.constantFrom(null, { configs: [{ id: 0, serverIdLength: 4, nonceLength: 12, key: new Uint8Array(16) }] }),
     slowStart: fc.constantFrom(null, { seconds: 30n, nanos: 0 }),
+    locality: fc.constantFrom(
+      null,
+      { preferOwnZone: true, minimumHealthyPercent: 0, otherZonesWeightPercent: 10 },
+      { preferOwnZone: true, minimumHealthyPercent: 101, otherZonesWeightPercent: 0 },
+    ),
     accessControl: fc.constantFrom(null, { mode: 'DENY' as const, accessList: 'a' }),
   },
   { requiredKeys: [] },
@@ -45,6 +50,14 @@ const balancerChange = fc.record(
   {
     addresses: fc.constantFrom(['192.0.2.0'], ['192.0.2.77', '2001:db8::77'], ['203.0.113.3'], []),
     addressRequest: fc.constantFrom(null, { pool: '', scope: 'PUBLIC' as const, families: ['IPV6' as const] }),
+    primaryZone: fc.constantFrom('', 'a', 'b'),
+    secondaryZone: fc.constantFrom('', 'b'),
+    announcement: fc.constantFrom(null, {
+      minimumHealthyBackends: 0,
+      keepWhenEmpty: true,
+      prepend: 2,
+      communities: ['65000:1'],
+    }),
   },
   { requiredKeys: [] },
 );
@@ -311,6 +324,31 @@ test('a group that leaves GUE leaves its port too', (t) => {
   t.throws(() => updateBackendGroup(before, 'spare', merge({ forwarding: 'IPIP', tunnelPort: 6082 })), {
     instanceOf: InvalidError,
   });
+});
+
+const https = { balancerName: 'lb', name: 'https' };
+
+test('a listener that prefers its own zone no more leaves behind how it did', (t) => {
+  const prefers = { preferOwnZone: true, minimumHealthyPercent: 50, otherZonesWeightPercent: 10 };
+  const { desired: before, resource } = updateListener(state, https, merge({ locality: prefers }));
+  t.deepEqual(resource.locality, { minimumHealthyPercent: 50, otherZonesWeightPercent: 10 });
+  const off = updateListener(before, https, merge({ locality: { ...prefers, preferOwnZone: false } }));
+  t.is(off.resource.locality, null);
+  const contradicts = { preferOwnZone: false, minimumHealthyPercent: 60, otherZonesWeightPercent: 10 };
+  const refusal = t.throws(() => updateListener(before, https, merge({ locality: contradicts })), {
+    instanceOf: InvalidError,
+  });
+  t.is(refusal!.violations[0]!.field, 'listener.locality.minimumHealthyPercent');
+});
+
+test('the primary zone goes only with or after the secondary one', (t) => {
+  const { desired: zoned } = updateLoadBalancer(state, 'lb', merge({ primaryZone: 'a', secondaryZone: 'b' }));
+  const refusal = t.throws(() => updateLoadBalancer(zoned, 'lb', merge({ primaryZone: '' })), {
+    instanceOf: InvalidError,
+  });
+  t.is(refusal!.violations[0]!.field, 'loadBalancer.secondaryZone');
+  const none = updateLoadBalancer(zoned, 'lb', merge({ primaryZone: '', secondaryZone: '' }));
+  t.like(none.resource, { primaryZone: '', secondaryZone: '' });
 });
 
 test('addresses and a request for them end each other, and what was given stays until a pool takes it back', (t) => {
