@@ -3,15 +3,16 @@
  * Every layout that leaves the kernel: map keys and values. The TypeScript codecs are generated from the BTF of
  * abi.bpf.c. Numbers are in host order unless the type says otherwise (__be16, __be32, bytes of an address).
  *
- * A change of a layout raises LAYOUT_VERSION and the _vN suffix of the map's name; the agent compares name, key and
- * value size of each pinned map and never reads another version as its own.
+ * A change of a map's layout raises LAYOUT_VERSION, which becomes the _vN suffix of this map's name; other maps keep
+ * theirs, and with them what is in them. The agent compares name, key and value size of each pinned map and never reads
+ * another version as its own.
  */
 #ifndef SPILLWAY_ABI_TYPES_H
 #define SPILLWAY_ABI_TYPES_H
 
 #include <linux/types.h>
 
-#define LAYOUT_VERSION 2
+#define LAYOUT_VERSION 3
 
 /* An IPv4 address is kept IPv4-mapped (::ffff:a.b.c.d). */
 struct address {
@@ -312,7 +313,7 @@ struct session_log {
 #define FINGERPRINT_WORDS 12
 
 struct settings {
-	__u32 layout; /* LAYOUT_VERSION */
+	__u32 layout; /* version of this struct: 2 */
 	__u32 node_id;
 	__u64 macs[MAX_MACS]; /* own addresses, bytes in memory order, upper 16 bits 0; the first fills the rest */
 	__u32 key[FINGERPRINT_WORDS]; /* cluster key: fingerprints and Maglev choices */

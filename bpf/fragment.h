@@ -141,7 +141,8 @@ __noinline int route_fragment(struct xdp_md *ctx, struct work *work)
 	packet = &work->packet;
 	packet->tag = datagram_fingerprint(packet, settings);
 	bucket = fragment_bucket(packet->tag);
-	if (bucket && find_in(bucket, packet->tag, &hit) && session_idle(hit.value, packet->tick) <= FRAGMENT_TICKS) {
+	if (bucket && find_in(bucket, 0, packet->tag, &hit) &&
+	    session_idle(hit.value, packet->tick) <= FRAGMENT_TICKS) {
 		work->backend_id = session_backend(hit.value);
 		work->service_id = session_service(hit.value);
 		work->tracked = true;

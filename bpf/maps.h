@@ -45,6 +45,7 @@ ARRAY_MAP(quic_routes_v2, struct quic_routing, 256);
 ARRAY_MAP(aes_v2, struct aes_tables, 1);
 ARRAY_MAP(sessions_v2, struct session_bucket, 2);  /* set at load */
 ARRAY_MAP(details_v2, struct session_detail, 8);   /* set at load: buckets * 4 */
+ARRAY_MAP(session_log_v3, struct session_log, 1);  /* set at load: possible CPUs */
 ARRAY_MAP(fragments_v2, struct session_bucket, 1); /* set at load */
 CPU_ARRAY_MAP(svc_counters_v2, struct traffic, 1); /* set at load: as services */
 CPU_ARRAY_MAP(be_counters_v2, struct traffic, 1);  /* set at load: as backends */

@@ -12,6 +12,7 @@
 
 #include "select.h"
 #include "session_insert.h"
+#include "session_log.h"
 
 static __always_inline bool is_persistent(const struct service *service)
 {
@@ -64,7 +65,23 @@ static __always_inline bool insert_source(struct work *work, __u32 state)
 		.tag_check = work->source_tag >> 32,
 		.protocol = packet->protocol,
 	};
-	return session_record(in);
+	if (!session_record(in))
+		return false;
+	if (state == SESSION_SOURCE)
+		log_session(in->slot);
+	return true;
+}
+
+/* Other nodes are told of entries that are confirmed: once, and when they name another backend. Lost races are left. */
+static __always_inline void rewrite_source(const struct session_hit *hit, __u64 value)
+{
+	bool news =
+		session_state(hit->value) != SESSION_SOURCE || session_backend(hit->value) != session_backend(value);
+
+	if (__sync_val_compare_and_swap(&hit->slot->value, hit->value, value) != hit->value)
+		return;
+	if (news && session_state(value) == SESSION_SOURCE)
+		log_session(hit->index);
 }
 
 /* Where this client went before, if that takes new flows; MAGLEV_NONE otherwise. */
@@ -85,7 +102,7 @@ __noinline __u32 persistent_backend(struct work *work)
 	return takes_new_flows(session_backend(hit.value)) ? session_backend(hit.value) : MAGLEV_NONE;
 }
 
-/* A new flow went to work->backend_id: so does the client's next one. Lost races are left. */
+/* A new flow went to work->backend_id: so does the client's next one. */
 __noinline int remember_source(struct work *work)
 {
 	struct session_hit hit;
@@ -102,8 +119,7 @@ __noinline int remember_source(struct work *work)
 	if (!find_source(work, service, settings, &hit))
 		return insert_source(work, SESSION_SOURCE_YOUNG);
 	state = source_lasts(hit.value, service, work->packet.tick) ? session_state(hit.value) : SESSION_SOURCE_YOUNG;
-	__sync_val_compare_and_swap(&hit.slot->value, hit.value,
-				    session_value(work->backend_id, work->service_id, work->packet.tick, state));
+	rewrite_source(&hit, session_value(work->backend_id, work->service_id, work->packet.tick, state));
 	return 1;
 }
 
@@ -125,9 +141,8 @@ __noinline int confirm_source(struct work *work, bool newly_established)
 	if (!settings || !service)
 		return 0;
 	if (find_source(work, service, settings, &hit)) {
-		__sync_val_compare_and_swap(
-			&hit.slot->value, hit.value,
-			session_value(session_backend(hit.value), work->service_id, work->packet.tick, SESSION_SOURCE));
+		rewrite_source(&hit, session_value(session_backend(hit.value), work->service_id, work->packet.tick,
+						   SESSION_SOURCE));
 		return 1;
 	}
 	if (!newly_established || !takes_new_flows(work->backend_id))

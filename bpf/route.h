@@ -6,6 +6,7 @@
 #include "admit.h"
 #include "turn.h"
 #include "persistence.h"
+#include "session_log.h"
 #include "quic.h"
 
 #define VERDICT_CONTINUE (-9) /* not decided here */
@@ -37,6 +38,12 @@ static __always_inline bool wants_session(const struct work *work)
 	return !(work->packet.tcp_flags & (TCP_FIN | TCP_RST));
 }
 
+/* Of a TCP packet in the middle of a connection only the hash can tell where it went before. */
+static __always_inline bool begins_flow(const struct packet *packet)
+{
+	return packet->protocol != IPPROTO_TCP || packet->tcp_flags & TCP_SYN;
+}
+
 /* Makes the session that remembers the choice, or makes the one that is over it: fills tracked and fresh. */
 static __always_inline void keep_choice(struct work *work, const struct session_hit *hit)
 {
@@ -51,16 +58,15 @@ static __always_inline void keep_choice(struct work *work, const struct session_
 		work->tracked = __sync_val_compare_and_swap(&hit->slot->value, hit->value, value) == hit->value;
 		work->fresh = work->tracked;
 		count_table(TABLE_RESELECTED, 1);
+		/* The first packet of a flow proves nothing, so it is told only if other nodes know it elsewhere. */
+		if (work->tracked && (!begins_flow(packet) || session_backend(hit->value) != work->backend_id))
+			log_session(hit->index);
 	} else if (wants_session(work)) {
 		value = session_value(work->backend_id, work->service_id, packet->tick, state);
 		work->fresh = work->tracked = record(work, value);
+		if (work->tracked && !begins_flow(packet))
+			log_session(work->insertion.slot);
 	}
-}
-
-/* Of a TCP packet in the middle of a connection only the hash can tell where it went before. */
-static __always_inline bool begins_flow(const struct packet *packet)
-{
-	return packet->protocol != IPPROTO_TCP || packet->tcp_flags & TCP_SYN;
 }
 
 static __always_inline int select_backend(struct work *work, const struct settings *settings,
@@ -108,12 +114,15 @@ static __always_inline int choose(struct work *work, const struct settings *sett
 	return reason;
 }
 
-/* What depends on a session that has just been written again: where its client goes, and how loaded its backend is. */
-static __always_inline void after_touch(struct work *work, __u32 before)
+/* What depends on a session that has just been written again: other nodes, where its client goes, its backend's load.
+ */
+static __always_inline void after_touch(struct work *work, const struct session_hit *hit)
 {
 	struct service *service = service_at(work->service_id);
-	__u32 after = state_after(before, &work->packet);
+	__u32 before = session_state(hit->value), after = state_after(before, &work->packet);
 
+	if (after != before)
+		log_session(hit->index);
 	if (!service)
 		return;
 	if (after == SESSION_CLOSING && before != SESSION_CLOSING) {
@@ -151,7 +160,7 @@ static __always_inline bool follow_session(struct work *work, const struct sessi
 	work->service_id = session_service(hit->value);
 	work->tracked = true;
 	if (session_touch(hit, &work->packet))
-		after_touch(work, session_state(hit->value));
+		after_touch(work, hit);
 	return true;
 }
 

@@ -72,9 +72,10 @@ static __always_inline bool session_expired(__u64 value, __u32 tick)
 struct session_hit {
 	struct session_slot *slot; /* NULL: none */
 	__u64 value;
+	__u32 index; /* of the slot in the table */
 };
 
-static __always_inline bool find_in(struct session_bucket *bucket, __u64 tag, struct session_hit *hit)
+static __always_inline bool find_in(struct session_bucket *bucket, __u32 index, __u64 tag, struct session_hit *hit)
 {
 #pragma unroll
 	for (int i = 0; i < SLOTS_PER_BUCKET; i++) {
@@ -85,6 +86,7 @@ static __always_inline bool find_in(struct session_bucket *bucket, __u64 tag, st
 		if (!hit->value || ONCE(bucket->slots[i].tag) != tag)
 			continue;
 		hit->slot = &bucket->slots[i];
+		hit->index = index * SLOTS_PER_BUCKET + i;
 		return true;
 	}
 	return false;
@@ -92,19 +94,21 @@ static __always_inline bool find_in(struct session_bucket *bucket, __u64 tag, st
 
 static __always_inline bool session_find(__u64 tag, struct session_hit *hit)
 {
-	struct session_bucket *first = bucket_at(first_bucket(tag)), *second;
+	__u32 first_index = first_bucket(tag), second_index;
+	struct session_bucket *first = bucket_at(first_index), *second;
 
 	hit->slot = NULL;
 	hit->value = 0;
 	if (!first)
 		return false;
-	if (find_in(first, tag, hit))
+	if (find_in(first, first_index, tag, hit))
 		return true;
-	second = bucket_at(second_bucket(tag));
+	second_index = second_bucket(tag);
+	second = bucket_at(second_index);
 	if (!second)
 		return false;
 	/* The entry may have moved from the second to the first while we looked. */
-	return find_in(second, tag, hit) || find_in(first, tag, hit);
+	return find_in(second, second_index, tag, hit) || find_in(first, first_index, tag, hit);
 }
 
 /* What the session's state is after a packet with these flags. */

@@ -25,12 +25,13 @@ struct victim {
 };
 
 /* The caller owns the slot: its tag is set and its value 0, or it is about to be (after winning the value). */
-static __always_inline void publish(struct session_slot *slot, __u32 index, const struct insertion *in)
+static __always_inline void publish(struct session_slot *slot, __u32 index, struct insertion *in)
 {
 	struct session_detail *detail = bpf_map_lookup_elem(&details_v2, &index);
 
 	if (detail)
 		*detail = in->detail;
+	in->slot = index;
 	ONCE(slot->tag) = in->tag;
 	/* An exchange, not a store: everything above is seen before the value makes it valid. */
 	__sync_lock_test_and_set(&slot->value, in->value);
@@ -46,7 +47,7 @@ static __always_inline int free_slots(const struct session_bucket *bucket)
 	return n;
 }
 
-static __always_inline bool take_free(struct session_bucket *bucket, __u32 index, const struct insertion *in)
+static __always_inline bool take_free(struct session_bucket *bucket, __u32 index, struct insertion *in)
 {
 #pragma unroll
 	for (__u32 i = 0; i < SLOTS_PER_BUCKET; i++) {
@@ -93,7 +94,7 @@ static __always_inline void consider(const struct session_bucket *bucket, __u32 
 	}
 }
 
-static __always_inline bool evict(const struct victim *victim, const struct insertion *in)
+static __always_inline bool evict(const struct victim *victim, struct insertion *in)
 {
 	struct session_bucket *bucket = bucket_at(victim->bucket);
 	__u32 i = victim->slot & (SLOTS_PER_BUCKET - 1);
@@ -226,7 +227,7 @@ static __always_inline int room_in(__u32 first, __u32 second, __u32 *bucket)
 	return room_by_two(second);
 }
 
-static __always_inline bool make_room(const struct insertion *in, __u32 first, __u32 second)
+static __always_inline bool make_room(struct insertion *in, __u32 first, __u32 second)
 {
 	struct work *work = this_work();
 	struct session_bucket *bucket;
@@ -257,7 +258,7 @@ static __always_inline bool make_room(const struct insertion *in, __u32 first, _
 
 /* The usual case: a free slot. Two functions called one after the other, not one in the other, for their stacks' sake.
  */
-__noinline int session_insert(const struct insertion *in)
+__noinline int session_insert(struct insertion *in)
 {
 	struct session_bucket *a, *b;
 	__u32 first, second;
@@ -284,7 +285,7 @@ __noinline int session_insert(const struct insertion *in)
 }
 
 /* Takes the place of an entry of a rank up to `limit`, the readiest to go. */
-__noinline int session_evict(const struct insertion *in, __u32 limit)
+__noinline int session_evict(struct insertion *in, __u32 limit)
 {
 	struct victim victim = {.score = RANK_NONE << TICK_BITS};
 	__u32 first, second, rank;
@@ -309,7 +310,7 @@ __noinline int session_evict(const struct insertion *in, __u32 limit)
 }
 
 /* Moves another session to its other bucket. */
-__noinline int session_make_room(const struct insertion *in)
+__noinline int session_make_room(struct insertion *in)
 {
 	if (!in || !make_room(in, first_bucket(in->tag), second_bucket(in->tag)))
 		return 0;
@@ -321,7 +322,7 @@ __noinline int session_make_room(const struct insertion *in)
  * Steps one after the other, not one within the other: the stack of all calls is 512 bytes. True when the flow has a
  * session now.
  */
-static __always_inline bool session_record(const struct insertion *in)
+static __always_inline bool session_record(struct insertion *in)
 {
 	if (session_insert(in) || session_evict(in, RANK_EXPIRED) || session_make_room(in) ||
 	    session_evict(in, RANK_OLD))

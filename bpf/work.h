@@ -12,7 +12,7 @@ struct insertion {
 	__u64 tag;
 	__u64 value;
 	__u32 tick;
-	__u32 pad;
+	__u32 slot; /* where it went */
 	struct session_detail detail;
 };
 

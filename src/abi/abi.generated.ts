@@ -522,6 +522,14 @@ export function writeSessionDetail(view: DataView, at: number, value: SessionDet
   view.setUint8(at + 30, value.protocol);
 }
 
+export const sessionLogSize = 131200;
+export const sessionLogOffset = {
+  head: 0,
+  tail: 64,
+  pad2: 72,
+  entries: 128,
+} as const;
+
 export const settingsSize = 160;
 export const settingsOffset = {
   layout: 0,

@@ -2,42 +2,43 @@ import { readdirSync } from 'node:fs';
 import * as abi from '../abi/abi.generated.js';
 import { BpfMap, type MapInfo } from './addon.js';
 
-/** Raised with every change of a layout in bpf/abi_types.h; the maps' names in the kernel carry it as `_v2`. */
-export const layoutVersion = 2;
+/** Of the maps together: LAYOUT_VERSION of bpf/abi_types.h, the newest that one of them has. */
+export const layoutVersion = 3;
 
-/** Pinned maps by pin name, with the sizes that their layout demands. */
+/** Pinned maps by pin name: the layout version in which each got its form (`_v2` in the kernel), and its sizes. */
 export const pinnedMaps = {
-  settings: { key: 4, value: abi.settingsSize },
-  vip_filter: { key: 4, value: abi.vipFilterSize },
-  vips: { key: abi.vipKeySize, value: abi.vipValueSize },
-  services: { key: 4, value: abi.serviceSize },
-  pools: { key: 4, value: abi.poolSize },
-  maglev: { key: 4, value: abi.maglevTableSize },
-  backends: { key: 4, value: abi.backendSize },
-  turns: { key: 4, value: abi.turnSize },
-  loads: { key: 4, value: abi.loadSize },
-  quic_routes: { key: 4, value: abi.quicRoutingSize },
-  quic_servers: { key: abi.quicServerKeySize, value: abi.quicServerSize },
-  aes: { key: 4, value: abi.aesTablesSize },
-  egresses: { key: 4, value: abi.egressSize },
-  access: { key: abi.accessKeySize, value: 4 },
-  limits: { key: 4, value: abi.limitSize },
-  refusals: { key: 4, value: abi.refusalsSize },
-  sources: { key: 4, value: 8 },
-  sessions: { key: 4, value: abi.sessionBucketSize },
-  details: { key: 4, value: abi.sessionDetailSize },
-  fragments: { key: 4, value: abi.sessionBucketSize },
-  svc_counters: { key: 4, value: abi.trafficSize },
-  be_counters: { key: 4, value: abi.trafficSize },
-  counters: { key: 4, value: abi.lbCountersSize },
-  events: { key: 0, value: 0 },
+  settings: { version: 2, key: 4, value: abi.settingsSize },
+  vip_filter: { version: 2, key: 4, value: abi.vipFilterSize },
+  vips: { version: 2, key: abi.vipKeySize, value: abi.vipValueSize },
+  services: { version: 2, key: 4, value: abi.serviceSize },
+  pools: { version: 2, key: 4, value: abi.poolSize },
+  maglev: { version: 2, key: 4, value: abi.maglevTableSize },
+  backends: { version: 2, key: 4, value: abi.backendSize },
+  turns: { version: 2, key: 4, value: abi.turnSize },
+  loads: { version: 2, key: 4, value: abi.loadSize },
+  quic_routes: { version: 2, key: 4, value: abi.quicRoutingSize },
+  quic_servers: { version: 2, key: abi.quicServerKeySize, value: abi.quicServerSize },
+  aes: { version: 2, key: 4, value: abi.aesTablesSize },
+  egresses: { version: 2, key: 4, value: abi.egressSize },
+  access: { version: 2, key: abi.accessKeySize, value: 4 },
+  limits: { version: 2, key: 4, value: abi.limitSize },
+  refusals: { version: 2, key: 4, value: abi.refusalsSize },
+  sources: { version: 2, key: 4, value: 8 },
+  sessions: { version: 2, key: 4, value: abi.sessionBucketSize },
+  details: { version: 2, key: 4, value: abi.sessionDetailSize },
+  session_log: { version: 3, key: 4, value: abi.sessionLogSize },
+  fragments: { version: 2, key: 4, value: abi.sessionBucketSize },
+  svc_counters: { version: 2, key: 4, value: abi.trafficSize },
+  be_counters: { version: 2, key: 4, value: abi.trafficSize },
+  counters: { version: 2, key: 4, value: abi.lbCountersSize },
+  events: { version: 2, key: 0, value: 0 },
 } as const;
 
 export type MapName = keyof typeof pinnedMaps;
 export const mapNames = Object.keys(pinnedMaps) as readonly MapName[];
 
 export function kernelName(name: MapName): string {
-  return `${name}_v${layoutVersion}`;
+  return `${name}_v${pinnedMaps[name].version}`;
 }
 
 /** The pins of another layout: nothing was touched. */
@@ -82,7 +83,7 @@ function checkLayout(path: string, name: MapName, info: MapInfo): void {
   const found = /_v(\d+)$/.exec(info.name)?.[1];
   throw new LayoutError(
     `${path} has layout ${found ?? 'unknown'} (${info.name}, key ${info.keySize}, value ${info.valueSize} bytes); ` +
-      `this agent knows layout ${layoutVersion} (${kernelName(name)}, key ${expected.key}, value ${expected.value}). ` +
+      `this agent knows layout ${expected.version} (${kernelName(name)}, key ${expected.key}, value ${expected.value}). ` +
       'Run the agent that made it, or detach it (spillwayd --detach with this --config: traffic to its VIPs stops) and start again.',
   );
 }

@@ -2,8 +2,8 @@ import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import * as abi from '../abi/abi.generated.js';
 import { UnavailableError } from '../base/errors.js';
 import { limitRows } from '../compile/ids.js';
-import { type BpfMap, BpfObject, type BpfProgram, isBpffs, mountBpffs } from './addon.js';
-import { kernelName, LayoutError, layoutVersion, type MapName, mapNames, openPinnedMaps, type Pins } from './layout.js';
+import { type BpfMap, BpfObject, type BpfProgram, isBpffs, mountBpffs, possibleCpus } from './addon.js';
+import { kernelName, LayoutError, type MapName, mapNames, openPinnedMaps, type Pins, pinnedMaps } from './layout.js';
 
 export interface Sizes {
   readonly sessions: number;
@@ -71,6 +71,7 @@ export function mapSizes(sizes: Sizes): Record<MapName, number> {
     sources: sizes.sourceCells,
     sessions: buckets,
     details: buckets * 4,
+    session_log: possibleCpus(),
     fragments: Math.ceil(sizes.fragments / 4),
     svc_counters: sizes.services + 1,
     be_counters: sizes.backends + 1,
@@ -152,9 +153,9 @@ function load(
 
 /** Maps of a capture, by their names in the kernel: pinned nowhere, gone with the program. */
 const captureMaps = {
-  filter: `capture_filter_v${layoutVersion}`,
-  state: `capture_state_v${layoutVersion}`,
-  packets: `captures_v${layoutVersion}`,
+  filter: 'capture_filter_v2',
+  state: 'capture_state_v2',
+  packets: 'captures_v2',
 } as const;
 
 /** A second copy of the program on the same pinned maps, which hands packets over as it decides about them. */
@@ -228,6 +229,7 @@ function ensureBpffs(root: string): void {
 }
 
 export function checkSettingsLayout(settings: abi.Settings, path: string): void {
-  if (settings.layout === layoutVersion || settings.layout === 0) return;
-  throw new LayoutError(`${path} says layout ${settings.layout}, this agent knows ${layoutVersion}`);
+  const { version } = pinnedMaps.settings;
+  if (settings.layout === version || settings.layout === 0) return;
+  throw new LayoutError(`${path} says layout ${settings.layout}, this agent knows ${version}`);
 }

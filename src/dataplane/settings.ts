@@ -2,7 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import * as abi from '../abi/abi.generated.js';
 import type { FlowKey } from '../compile/fingerprint.js';
 import type { BpfMap } from './addon.js';
-import { layoutVersion } from './layout.js';
+import { pinnedMaps } from './layout.js';
 
 const KEY_WORDS = 12;
 const MAX_MACS = 8;
@@ -73,7 +73,7 @@ export const defaultAllowances: Allowances = { echoes: 1000, errors: 1000, fragm
 /** Settings for fresh maps. */
 export function freshSettings(key: FlowKey, clock: { hz: number; shift: number }, nodeId: number): abi.Settings {
   return {
-    layout: layoutVersion,
+    layout: pinnedMaps.settings.version,
     nodeId,
     macs: Array.from({ length: MAX_MACS }, () => 0n),
     key: key.words,

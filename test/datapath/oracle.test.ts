@@ -1,6 +1,7 @@
 /**
  * Random and mutated packets through the program and through the model, while backends come and go, weights change and
- * time passes: no verdict, byte, counter or session may differ. SPILLWAY_SEED repeats a run, SPILLWAY_PACKETS sets its
+ * time passes: no verdict, byte, counter, session or
+ * word to other nodes may differ. SPILLWAY_SEED repeats a run, SPILLWAY_PACKETS sets its
  * length.
  */
 import test, { type ExecutionContext } from 'ava';
@@ -276,7 +277,10 @@ async function agree(t: ExecutionContext, run: Run): Promise<void> {
     const { verdict, frame: out } = lb.run(frame);
     const same = verdict === expected.verdict && out.equals(expected.frame);
     const differing = same
-      ? (comparison.counts() ?? comparison.limits() ?? (expected.tag ? comparison.bucketsOf(expected.tag) : null))
+      ? (comparison.counts() ??
+        comparison.told() ??
+        comparison.limits() ??
+        (expected.tag ? comparison.bucketsOf(expected.tag) : null))
       : {
           what: 'verdict or bytes',
           kernel: { verdict, out: out.toString('hex') },

@@ -166,7 +166,7 @@ test.serial('reconcile, version and completion', async (t) => {
   const version = await prints(t, 'version');
   t.regex(version, /Program lb +tag [0-9a-f]{16}, [\d,]+ instructions verified, [\d,]+ bytes of machine code/);
   t.regex(version, /Program probe +tag [0-9a-f]{16}/);
-  t.like(await json(t, 'version'), { agent: { layoutVersion: 2 } });
+  t.like(await json(t, 'version'), { agent: { layoutVersion: 3 } });
   for (const shell of ['bash', 'zsh', 'fish']) t.regex(await prints(t, 'completion', shell), /spillway/);
 });
 

@@ -138,6 +138,12 @@ export class Comparison {
     return null;
   }
 
+  /** What other nodes are told of since this was asked last. */
+  told(): Differing | null {
+    const [kernel, model] = [this.lb.told(), this.model.sessions.told.splice(0)];
+    return kernel.join() === model.join() ? null : { what: 'what is told to other nodes', kernel, model };
+  }
+
   /** Each reason and each table event, so far. */
   counts(): Differing | null {
     const words = this.lb.maps.counters.sumRange(0, 1);

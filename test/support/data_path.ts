@@ -12,14 +12,15 @@ import { IdLedger } from '../../src/compile/ids.js';
 import type { TableOp } from '../../src/compile/ops.js';
 import { plan } from '../../src/compile/plan.js';
 import type { Desired } from '../../src/config/desired.js';
-import { type BpfMap, BpfObject, type BpfProgram } from '../../src/dataplane/addon.js';
+import { type BpfMap, BpfObject, type BpfProgram, possibleCpus } from '../../src/dataplane/addon.js';
 import { openTickClock, type TickClock } from '../../src/dataplane/clock.js';
 import { Counters } from '../../src/dataplane/counters.js';
-import { kernelName, layoutVersion, type MapName, mapNames } from '../../src/dataplane/layout.js';
+import { kernelName, type MapName, mapNames } from '../../src/dataplane/layout.js';
 import { SessionTable } from '../../src/dataplane/session-table.js';
 import { deriveKey, freshSettings, SettingsMap } from '../../src/dataplane/settings.js';
 import { ControlTables } from '../../src/dataplane/tables.js';
 import { seen } from './desired.js';
+import { SessionLog } from './session_log.js';
 
 export const lbMac = '02:00:00:00:00:11';
 export const verdictNames = ['ABORTED', 'DROP', 'PASS', 'TX', 'REDIRECT'] as const;
@@ -72,6 +73,7 @@ export class DataPath {
   compiled: Compiled | null = null;
   /** Not pinned: of handshakes under way. */
   readonly receipts: ArrayBuffer;
+  readonly #logs: readonly SessionLog[];
   readonly #object: BpfObject;
   readonly #allowances: BpfMap;
 
@@ -90,7 +92,7 @@ export class DataPath {
       rodata: { config: rodata },
       maxEntries: {
         ...Object.fromEntries(mapNames.map((name) => [kernelName(name), sizes[name]])),
-        [`captures_v${layoutVersion}`]: 1 << 20,
+        captures_v2: 1 << 20,
       },
       frags: options.frags ?? false,
     });
@@ -100,6 +102,8 @@ export class DataPath {
     const receipts = this.#object.map('receipts_v2');
     this.receipts = receipts.mmap();
     receipts.close();
+    const logs = this.maps.session_log.mmap();
+    this.#logs = Array.from({ length: sizes.session_log }, (_, cpu) => new SessionLog(logs, cpu));
     this.clock = options.clock === 'real' ? openTickClock(clockObjectFile) : frozenClock;
     this.key = options.key ?? deriveKey(Buffer.from('a key for tests'));
     this.settings = new SettingsMap(this.maps.settings);
@@ -108,7 +112,7 @@ export class DataPath {
     const { echoes = 256, errors = 256, fragments = 256 } = options.allowances ?? {};
     const perTick = { echoesPerTick: echoes, errorsPerTick: errors, fragmentsPerTick: fragments };
     this.settings.write({ ...this.settings.read(), ...perTick });
-    this.#allowances = this.#object.map(kernelName('allowances' as MapName));
+    this.#allowances = this.#object.map('allowances_v2');
     this.control = new ControlTables(this.maps, this.clock);
     this.sessions = new SessionTable(this.maps.sessions, this.maps.details, this.clock);
     this.counters = new Counters(this.maps);
@@ -117,7 +121,7 @@ export class DataPath {
 
   /** A map that is pinned nowhere, by its name without version. */
   ownMap(name: string): BpfMap {
-    return this.#object.map(`${name}_v${layoutVersion}`);
+    return this.#object.map(`${name}_v2`);
   }
 
   close(): void {
@@ -155,6 +159,11 @@ export class DataPath {
 
   serviceId(vip: string, port: number, protocol = 6): number {
     return this.compiled!.tables.vips.get(`${protocol}/${vip}/${port}`)!.service;
+  }
+
+  /** Slots that other nodes were to be told of since the last call, in order; of CPU after CPU. */
+  told(): number[] {
+    return this.#logs.flatMap((log) => log.drain());
   }
 
   /** Reasons counted so far, by their word; those never seen are left out. */
@@ -255,6 +264,7 @@ function sizesOf(options: DataPathOptions): Record<MapName, number> {
     sources: options.sourceCells ?? 1024,
     sessions: buckets,
     details: buckets * 4,
+    session_log: possibleCpus(),
     fragments: options.fragments ?? 1024,
     svc_counters: services,
     be_counters: backends,

@@ -311,6 +311,7 @@ export class DataPathModel {
     const changed = session.state !== before;
     if (!changed && idleTicks(this.now, session.seen) < REFRESH_TICKS) return;
     session.seen = this.now;
+    if (changed) this.sessions.tell(session);
     if (changed && session.state === SessionState.SESSION_CLOSING) this.schedulers.countLoad(service, backend, -1);
     if (session.state === SessionState.SESSION_ESTABLISHED && this.persistence.isPersistent(service)) {
       this.persistence.confirm(packet, service, { backend, newlyEstablished: changed });
@@ -329,7 +330,9 @@ export class DataPathModel {
       const [was, is] = [session.state, state].map((one) => Number(one !== SessionState.SESSION_CLOSING));
       const counts = { made: Number(is! > was!), ended: Number(was! > is!) };
       this.admission.sessions(this.control.services[service]!, counts);
+      const told = !beginsFlow(packet) || session.backend !== backend;
       Object.assign(session, { backend, service, seen: this.now, state });
+      if (told) this.sessions.tell(session);
       this.sessions.events[TableEvent.TABLE_RESELECTED]!++;
       return true;
     }
@@ -342,8 +345,15 @@ export class DataPathModel {
       created: this.now,
     };
     const fresh = { tag, backend, service, seen: this.now, state: SessionState.SESSION_YOUNG, detail };
-    return this.sessions.insert(fresh, this.now);
+    const tracked = this.sessions.insert(fresh, this.now);
+    if (tracked && !beginsFlow(packet)) this.sessions.tell(fresh);
+    return tracked;
   }
+}
+
+/** Any UDP packet may be a flow's first; of TCP a SYN is. */
+function beginsFlow(packet: Parsed): boolean {
+  return packet.protocol !== 6 || packet.flags.syn;
 }
 
 function leavesSession({ flags }: Parsed, recordSyn: boolean): boolean {

@@ -48,13 +48,20 @@ export class PersistenceModel {
       return;
     }
     const state = this.#lasts(entry, service) ? entry.state : SessionState.SESSION_SOURCE_YOUNG;
-    Object.assign(entry, { backend, service, seen: this.world.now, state });
+    this.#rewrite(entry, { backend, service, state });
+  }
+
+  /** Other nodes are told of confirmed entries: once, and when they name another backend. */
+  #rewrite(entry: Session, value: Pick<Session, 'backend' | 'service' | 'state'>): void {
+    const news = entry.state !== SessionState.SESSION_SOURCE || entry.backend !== value.backend;
+    Object.assign(entry, { ...value, seen: this.world.now });
+    if (news && entry.state === SessionState.SESSION_SOURCE) this.sessions.tell(entry);
   }
 
   /** An established session of the client was seen. */
   confirm(packet: Parsed, service: number, session: { backend: number; newlyEstablished: boolean }): void {
     const entry = this.sessions.find(this.#tag(packet, service));
-    if (entry) Object.assign(entry, { service, seen: this.world.now, state: SessionState.SESSION_SOURCE });
+    if (entry) this.#rewrite(entry, { backend: entry.backend, service, state: SessionState.SESSION_SOURCE });
     else if (session.newlyEstablished && this.#takesNewFlows(session.backend)) {
       this.#insert(packet, { service, backend: session.backend, state: SessionState.SESSION_SOURCE });
     }
@@ -69,6 +76,8 @@ export class PersistenceModel {
       service: value.service,
       created: now,
     };
-    this.sessions.insert({ tag: this.#tag(packet, value.service), ...value, seen: now, detail }, now);
+    const entry = { tag: this.#tag(packet, value.service), ...value, seen: now, detail };
+    const tracked = this.sessions.insert(entry, now);
+    if (tracked && value.state === SessionState.SESSION_SOURCE) this.sessions.tell(entry);
   }
 }

@@ -51,6 +51,8 @@ interface Place {
 
 export class SessionModel {
   readonly buckets: (Session | null)[][];
+  /** Slots that other nodes are told of, in order: bpf/session_log.h. */
+  readonly told: number[] = [];
   readonly events = Array.from({ length: TableEvent.TABLE_EVENT_COUNT }, () => 0);
   #roomFailures = 0;
   #roomSkip = 0;
@@ -74,6 +76,11 @@ export class SessionModel {
       for (const session of this.buckets[index]!) if (session?.tag === tag) return session;
     }
     return null;
+  }
+
+  tell(session: Session): void {
+    const bucket = this.candidates(session.tag).find((index) => this.buckets[index]!.includes(session))!;
+    this.told.push(bucket * SLOTS + this.buckets[bucket]!.indexOf(session));
   }
 
   insert(session: Session, now: number): boolean {
