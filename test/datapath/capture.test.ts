@@ -4,6 +4,7 @@ import { type CaptureFilter, captureFilterSize, Reason, writeCaptureFilter } fro
 import { ipToBytes } from '../../src/base/ip.js';
 import { RingReader } from '../../src/dataplane/addon.js';
 import { type CapturedPacket, parseCapturedPackets } from '../../src/events/captured-packets.js';
+import { until } from '../support/lab/until.js';
 import { clientOf, openWeb, vip4, type Web } from './web.js';
 
 const everything: CaptureFilter = {
@@ -26,10 +27,9 @@ type Context = { teardown(f: () => void): void };
 
 async function openCapture(t: Context, filter: Partial<CaptureFilter>): Promise<Capture> {
   const web = await openWeb(t, { capture: true });
-  const bytes = new Uint8Array(captureFilterSize);
-  writeCaptureFilter(new DataView(bytes.buffer), 0, { ...everything, ...filter });
-  web.lb.ownMap('capture_filter').update(new Uint8Array(4), bytes);
-  return new Capture(web, t);
+  const capture = new Capture(web, t);
+  capture.only(filter);
+  return capture;
 }
 
 class Capture {
@@ -46,6 +46,13 @@ class Capture {
     t.teardown(() => reader.close());
   }
 
+  /** From the next packet on. */
+  only(filter: Partial<CaptureFilter>): void {
+    const bytes = new Uint8Array(captureFilterSize);
+    writeCaptureFilter(new DataView(bytes.buffer), 0, { ...everything, ...filter });
+    this.web.lb.ownMap('capture_filter').update(new Uint8Array(4), bytes);
+  }
+
   suppressed(): number {
     return Number(this.web.lb.ownMap('capture_state').sumRange(0, 1)[0]);
   }
@@ -53,12 +60,8 @@ class Capture {
   /** Sends a packet that is always captured, and waits until it has come. */
   async settle(): Promise<readonly CapturedPacket[]> {
     const last = this.web.frame({ client: 250, from: ++this.#settled, to: 4242 });
-    const deadline = Date.now() + 5000;
     this.web.lb.run(last);
-    while (!this.packets.some(({ frame }) => last.equals(frame))) {
-      if (Date.now() > deadline) throw new Error('what was captured did not come');
-      await new Promise((resolve) => setTimeout(resolve, 2));
-    }
+    await until('what was captured', () => this.packets.some(({ frame }) => last.equals(frame)), { everyMs: 2 });
     return this.packets.filter(({ frame }) => !(frame.readUInt16BE(36) === 4242));
   }
 }
@@ -118,9 +121,7 @@ test('every field of the filter has to match', async (t) => {
     const wanted = capture.web.frame(matching);
     capture.web.lb.run(capture.web.frame(other));
     capture.web.lb.run(wanted);
-    const deadline = Date.now() + 5000;
-    while (capture.packets.length === 0 && Date.now() < deadline)
-      await new Promise((resolve) => setTimeout(resolve, 2));
+    await until(`a packet by its ${name}`, () => capture.packets.length > 0, { everyMs: 2 });
     t.deepEqual(
       capture.packets.map(({ frame }) => frame.length),
       [wanted.length],
@@ -152,9 +153,8 @@ test('frames are cut to the length asked for, and the longest is whole', async (
 test('what is above the rate is counted, not handed over', async (t) => {
   const capture = await openCapture(t, { rate: 5 });
   for (let i = 0; i < 20; i++) capture.web.lb.run(capture.web.frame({ from: 2000 + i }));
-  const deadline = Date.now() + 5000;
-  while (capture.packets.length === 0 && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 2));
   // Each CPU has a rate of its own, and the run may have been moved.
+  await until('each is captured or counted', () => capture.packets.length + capture.suppressed() >= 20, { everyMs: 2 });
   t.is(capture.packets.length + capture.suppressed(), 20);
   t.true(capture.packets.length >= 5 && capture.suppressed() > 0);
 });
@@ -163,7 +163,8 @@ test('without an agent that renews it, a capture ends by itself', async (t) => {
   const capture = await openCapture(t, { until: 0xffff_fff0 });
   t.is(capture.web.send({}, 'S').slice(0, 2), 'be', 'packets are forwarded all the same');
   capture.web.lb.run(capture.web.frame({}));
-  await new Promise((resolve) => setTimeout(resolve, 50));
-  t.is(capture.packets.length, 0);
   t.is(capture.suppressed(), 0);
+  // The ring keeps order: whatever had been captured before would have come first.
+  capture.only({});
+  t.deepEqual(await capture.settle(), []);
 });

@@ -3,6 +3,7 @@ import test from 'ava';
 import { EventKind, Reason, readDropEvent } from '../../src/abi/abi.generated.js';
 import { bytesToIp } from '../../src/base/ip.js';
 import { RingReader } from '../../src/dataplane/addon.js';
+import { until } from '../support/lab/until.js';
 import { openWeb, vip4, vip6, type Web } from './web.js';
 
 const traffic = ({ lb }: Web): { service: (id: number) => number[]; backend: (id: number) => number[] } => {
@@ -75,10 +76,7 @@ test('the first drop of a reason in a tick is shown, with the flow that it hit; 
   icmp[23] = 1;
   web.lb.run(icmp);
   const ticks = ((web.lb.clock.now() - before) & 0xff_ffff) + 1;
-  const deadline = Date.now() + 5000;
-  while (!events.some((event) => event[2] === Reason.DROP_ICMP) && Date.now() < deadline) {
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
+  await until('the last drop', () => events.some((event) => event[2] === Reason.DROP_ICMP), { everyMs: 5 });
   const shown = events.map((event) => readDropEvent(new DataView(event.buffer, event.byteOffset), 0));
   const listenerless = shown.filter(({ reason }) => reason === Reason.DROP_NO_LISTENER);
   /* One each tick and CPU; the run may have been moved from one CPU to another. */

@@ -11,6 +11,7 @@ import { systemClock } from '../../src/health/clock.js';
 import { createHealthEngine } from '../../src/health/engine.js';
 import { nodeTls } from '../../src/health/tls.js';
 import type { HealthChange } from '../../src/health/types.js';
+import { until } from '../support/lab/until.js';
 
 const directory = mkdtempSync(join(tmpdir(), 'hp-tls-'));
 const [keyFile, certFile] = [join(directory, 'key.pem'), join(directory, 'cert.pem')];
@@ -114,7 +115,5 @@ test.serial('HTTPS: a hundred checks leave no descriptor behind', async (t) => {
     for (const change of changes) t.is(change.reason, 'HTTP 503, expected 2xx');
   }
   server.close();
-  const deadlineMs = Date.now() + 10_000;
-  while (openDescriptors() > before && Date.now() < deadlineMs) await new Promise((resolve) => setTimeout(resolve, 20));
-  t.true(openDescriptors() <= before, `${openDescriptors()} open, ${before} before`);
+  await until(`no more than the ${before} open before`, () => openDescriptors() <= before);
 });

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
+import { until } from '../support/lab/until.js';
 
 const LAB = fileURLToPath(new URL('../../../scripts/lab', import.meta.url));
 const NAMESPACES = '/run/netns';
@@ -42,14 +43,6 @@ function tracesOf(name: string): string[] {
   const named = (folder: string, prefix: string): string[] =>
     existsSync(folder) ? readdirSync(folder).filter((entry) => entry.startsWith(prefix)) : [];
   return [...named(NAMESPACES, `sw-${name}-`), ...named(PINS, name), ...named('/run/spillway', name)];
-}
-
-async function until(what: string, condition: () => boolean): Promise<void> {
-  const deadline = Date.now() + 10_000;
-  while (!condition()) {
-    if (Date.now() > deadline) throw new Error(`within 10 s: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
 }
 
 test.before(() => {

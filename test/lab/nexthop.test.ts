@@ -3,6 +3,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import anyTest, { type TestFn } from 'ava';
 import type { NextHop } from '../../src/netlink/types.js';
+import { until } from '../support/lab/until.js';
 import type { AgentCommand, AgentState } from './nexthop_agent.js';
 
 /**
@@ -73,14 +74,6 @@ class Agent {
 
   kill(): void {
     this.#child.kill('SIGKILL');
-  }
-}
-
-async function poll(what: string, holds: () => boolean, deadlineMs = 5000): Promise<void> {
-  const untilMs = performance.now() + deadlineMs;
-  while (!holds()) {
-    if (performance.now() > untilMs) throw new Error(`not within ${deadlineMs} ms: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }
 
@@ -258,5 +251,5 @@ test('2,000 addresses are resolved within seconds, and released again', async (t
   await agent.until('read again', ({ command }) => command === 2);
   t.log(`read again in ${agent.state.settledMs.toFixed(0)} ms`);
   agent.send({ set: [] });
-  await poll('released', () => !/10\.77\.1[23]\d\.\d+ .*managed/.test(inside('a', 'ip neigh show dev eth0')));
+  await until('released', () => !/10\.77\.1[23]\d\.\d+ .*managed/.test(inside('a', 'ip neigh show dev eth0')));
 });

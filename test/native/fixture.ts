@@ -4,6 +4,7 @@ import { mkdirSync, rmSync } from 'node:fs';
 import { promisify } from 'node:util';
 import type { ExecutionContext } from 'ava';
 import { BpfObject, type LoadOptions, type NativeError } from '../../src/dataplane/addon.js';
+import { until } from '../support/lab/until.js';
 
 export function objectPath(name: string): string {
   return new URL(`${name}.bpf.o`, import.meta.url).pathname;
@@ -51,11 +52,7 @@ export function nativeError(t: ExecutionContext, call: () => unknown): NativeErr
 }
 
 export async function waitUntil(condition: () => boolean, what: string, deadlineMs = 10_000): Promise<void> {
-  const end = Date.now() + deadlineMs;
-  while (!condition()) {
-    if (Date.now() > end) throw new Error(`not within ${deadlineMs} ms: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
+  await until(what, condition, { withinMs: deadlineMs, everyMs: 5 });
 }
 
 export interface ChildOptions {

@@ -1,5 +1,6 @@
 import test from 'ava';
-import { refused, sample, startApi, until } from './harness.js';
+import { until } from '../../support/lab/until.js';
+import { refused, sample, startApi } from './harness.js';
 
 test('a document that is applied is in force with its defaults written out', async (t) => {
   const { client } = await startApi(t);
@@ -100,7 +101,7 @@ test('Watch gives the state now and after each change, and ends when the loop is
     if (versions.length === 3) break;
   }
   t.deepEqual(versions, [0n, 1n, 2n]);
-  await until(() => agent.configWatchers.size === 0, 'the server stops watching');
+  await until('the server stops watching', () => agent.configWatchers.size === 0);
 });
 
 test('a listener, a group and a backend are created, updated and deleted one by one', async (t) => {

@@ -49,15 +49,6 @@ export async function refused(t: ExecutionContext, call: Promise<unknown>): Prom
   return error as SpillwayError;
 }
 
-/** Polls until `condition` holds. */
-export async function until(condition: () => boolean, what: string, deadlineMs = 5000): Promise<void> {
-  const end = Date.now() + deadlineMs;
-  while (!condition()) {
-    if (Date.now() > end) throw new Error(`not within ${deadlineMs} ms: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-}
-
 export const sample = {
   loadBalancers: [
     {

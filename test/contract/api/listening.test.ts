@@ -9,8 +9,9 @@ import { service as healthDefinition } from 'grpc-health-check';
 import { connect } from '../../../src/api/client.js';
 import { createServer } from '../../../src/api/server.js';
 import { InvalidError, UnavailableError } from '../../../src/base/errors.js';
+import { until } from '../../support/lab/until.js';
 import { FakeAgent } from './fake_agent.js';
-import { refused, startApi, temporaryFolder, until } from './harness.js';
+import { refused, startApi, temporaryFolder } from './harness.js';
 
 test('the socket is for owner and group, in a folder that all may enter', async (t) => {
   const { socket } = await startApi(t);
@@ -57,13 +58,13 @@ test('an agent that restarts is found again by the same client', async (t) => {
   t.is((await refused(t, client.config.get())).code, 'UNAVAILABLE');
   const next = await createServer({ agent: new FakeAgent(), listen: { unix: socket, tcp: null } });
   let answered = false;
-  await until(() => {
+  await until('an answer of the new agent', () => {
     void client.config.get().then(
       () => (answered = true),
       () => {},
     );
     return answered;
-  }, 'an answer of the new agent');
+  });
   await next.stop({ deadlineMs: 1000 });
   t.pass();
 });
@@ -74,7 +75,7 @@ test('stopping ends streams with UNAVAILABLE and lets a call finish', async (t) 
     for await (const _ of client.config.watch()) if (agent.configWatchers.size === 0) t.fail('a watcher is expected');
   })();
   const ended = refused(t, watching);
-  await until(() => agent.configWatchers.size === 1, 'the watch');
+  await until('the watch', () => agent.configWatchers.size === 1);
 
   let finish: (() => void) | null = null;
   const apply = agent.config.apply;
@@ -87,7 +88,7 @@ test('stopping ends streams with UNAVAILABLE and lets a call finish', async (t) 
     },
   });
   const call = client.config.apply({ config: {} });
-  await until(() => finish !== null, 'the call');
+  await until('the call', () => finish !== null);
   const stopped = server.stop({ deadlineMs: 5000 });
   t.is((await ended).code, 'UNAVAILABLE');
   t.is((await ended).message, 'the agent is stopping: connect again later');
@@ -106,7 +107,7 @@ test('what does not finish by the deadline is cut', async (t) => {
     },
   });
   const call = refused(t, client.config.apply({ config: {} }));
-  await until(() => begun, 'the call');
+  await until('the call', () => begun);
   const startedAt = Date.now();
   await server.stop({ deadlineMs: 200 });
   t.true(Date.now() - startedAt < 3000);

@@ -1,6 +1,7 @@
 import test from 'ava';
+import { until } from '../../support/lab/until.js';
 import { session } from './fake_agent.js';
-import { refused, sample, startApi, until } from './harness.js';
+import { refused, sample, startApi } from './harness.js';
 
 test('Status has every field of the agent, 64-bit counters and times included', async (t) => {
   const { client } = await startApi(t);
@@ -32,7 +33,7 @@ test('Status.Watch joins a burst of changes and always gives the last one', asyn
   }
   t.true(seen.length <= 3, `${seen.length} messages for 500 changes`);
   t.true(Date.now() - startedAt >= 95, 'no two within 100 ms');
-  await until(() => agent.statusWatchers.size === 0, 'the server stops watching');
+  await until('the server stops watching', () => agent.statusWatchers.size === 0);
 });
 
 test('a client that goes away leaves no watcher behind', async (t) => {
@@ -42,8 +43,8 @@ test('a client that goes away leaves no watcher behind', async (t) => {
     for await (const _ of client.status.watch({}, { signal: stop.signal })) stop.abort();
   })();
   await ended;
-  await until(() => agent.statusWatchers.size === 0, 'the server stops watching');
-  await until(() => calls.length === 1, 'the call is reported');
+  await until('the server stops watching', () => agent.statusWatchers.size === 0);
+  await until('the call is reported', () => calls.length === 1);
   t.like(calls[0], { service: 'StatusService', method: 'Watch', code: 'CANCELLED' });
 });
 

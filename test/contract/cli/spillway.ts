@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { until } from '../../support/lab/until.js';
 
 /** The built command line. */
 export const mainPath = fileURLToPath(new URL('../../../src/cli/main.js', import.meta.url));
@@ -56,11 +57,14 @@ export function startSpillway(args: readonly string[], options: RunOptions = {})
     kill: () => child.kill(),
     /** Waits for so many lines of standard output. */
     async lines(count: number): Promise<void> {
-      const deadline = Date.now() + 20_000;
-      while (stdout.split('\n').length <= count) {
-        if (Date.now() > deadline) throw new Error(`no ${count} lines in time: ${stdout}${stderr}`);
-        await new Promise((resolve) => setTimeout(resolve, 20));
-      }
+      await until(
+        `${count} lines`,
+        () => {
+          if (stdout.split('\n').length > count) return true;
+          throw new Error(`so far ${stdout}${stderr}`);
+        },
+        { withinMs: 20_000 },
+      );
     },
   };
 }

@@ -1,6 +1,7 @@
 import { connect } from 'node:net';
 import test from 'ava';
 import { type MetricsServerOptions, startMetricsServer } from '../../../src/metrics/server.js';
+import { until } from '../../support/lab/until.js';
 
 async function* chunks(count: number, size: number): AsyncGenerator<string, void, undefined> {
   for (let i = 0; i < count; i++) yield 'x'.repeat(size);
@@ -79,8 +80,7 @@ test('readers that stall are limited to four, and leave no scrape behind when th
   const stalled = await Promise.all([1, 2, 3, 4].map(() => stall(port)));
   t.is((await fetch(`${url}/metrics`)).status, 503);
   for (const socket of stalled) socket.destroy();
-  const deadline = Date.now() + 5000;
-  while (ended < 4 && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 10));
+  await until('all four end', () => ended >= 4);
   t.is(ended, 4);
 });
 
