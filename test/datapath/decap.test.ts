@@ -1,48 +1,24 @@
 import test from 'ava';
-import fc from 'fast-check';
-import { DecapReason } from '../../src/abi/abi.generated.js';
 import { objectPath } from '../../src/backend/program.js';
 import { encodeConfig } from '../../src/backend/rules.js';
 import type { Ip } from '../../src/base/ip.js';
 import { BpfObject } from '../../src/dataplane/addon.js';
+import { lbs, open, programs, strict, vips } from './decap_bed.js';
 import {
   checksum,
   ethernet,
-  type GueKind,
   gue,
-  gueKinds,
   type IpFields,
   inner,
   ipv4,
   isInner6,
-  isOuter6,
   type Kind,
   kinds,
   outer,
   ownMac,
   protocol,
 } from './decap_frames.js';
-import { decapsulate, type ModelRules } from './decap_model.js';
-import { BackendPrograms, randomRuns, rulesWith } from './decap_program.js';
-
-const lbs = ['203.0.113.11', '2001:db8:200::11'];
-const vips = ['198.51.100.7', '2001:db8::7'];
-const open = rulesWith();
-const strict = rulesWith({
-  macs: ['02:00:00:00:00:99', ownMac],
-  from: [
-    { address: '203.0.113.8', bits: 29 },
-    { address: '2001:db8:200::', bits: 64 },
-  ],
-  onlyVips: true,
-  vips,
-  guePort: 6635,
-});
-
-const programs = { open: new BackendPrograms(open), strict: new BackendPrograms(strict) };
-test.after.always(() => {
-  for (const program of Object.values(programs)) program.close();
-});
+import { BackendPrograms, rulesWith } from './decap_program.js';
 
 test("each kind is stripped down to the client's packet, with and without VLAN tags", (t) => {
   for (const kind of kinds) {
@@ -185,63 +161,6 @@ test('without a MAC of its own the program strips nothing', (t) => {
   t.is(program.run(ethernet(outer('4in4', inner('4in4')), { to: '00:00:00:00:00:00' })).reason, 'pass_other_mac');
 });
 
-test('GUE is stripped down to the packet in it: variant 1, and variant 0 with a plain header; its checksum is not looked at', (t) => {
-  for (const kind of gueKinds) {
-    for (const inside of ['4in4', '6in6'] as const) {
-      const packet = inner(inside);
-      const header = [0, isInner6(inside) ? protocol.ipv6 : protocol.ipip, 0, 0];
-      for (const fields of [{}, { header }, { udpChecksum: 0xbeef }, { header, udpChecksum: 1 }]) {
-        for (const tags of [[], [100], [200, 100]]) {
-          t.deepEqual(programs.open.run(ethernet(gue(kind, packet, fields), { tags })), {
-            verdict: 'pass',
-            reason: `stripped_${kind}`,
-            frame: ethernet(packet, { tags }),
-            events: [],
-          });
-        }
-      }
-    }
-  }
-});
-
-test('GUE goes to the port that was given, and to none when it is off', (t) => {
-  const on = (port: number) => ethernet(gue('gue4', inner('4in4', { destination: vips[0]! }), { port }));
-  t.is(programs.strict.run(on(6635)).reason, 'stripped_gue4');
-  t.is(programs.strict.run(on(6080)).reason, 'pass_not_tunnel');
-  const off = new BackendPrograms(rulesWith({ guePort: null }));
-  t.teardown(() => off.close());
-  t.is(off.run(on(6080)).reason, 'pass_not_tunnel');
-  t.is(off.run(on(0)).reason, 'pass_not_tunnel');
-});
-
-test('GUE that cannot be understood is dropped, with a reason', (t) => {
-  const packet = inner('4in4');
-  const cases: readonly (readonly [Buffer, string])[] = [
-    [gue('gue4', packet, { header: [0x20, 1, 0, 0] }), 'drop_gue'],
-    [gue('gue4', packet, { header: [0x01, 4, 0, 0, 0, 0, 0, 0] }), 'drop_gue'],
-    [gue('gue4', packet, { header: [0, 4, 0x80, 0] }), 'drop_gue'],
-    [gue('gue4', packet, { header: [0, 4, 0, 1] }), 'drop_gue'],
-    [gue('gue4', packet, { header: [0, 6, 0, 0] }), 'drop_gue'],
-    [gue('gue6', packet, { header: [0x80, 4, 0, 0] }), 'drop_gue'],
-    [gue('gue6', packet, { header: [0xc0, 4, 0, 0] }), 'drop_gue'],
-    [gue('gue4', Buffer.from([0x50, 0, 0, 0])), 'drop_gue'],
-    [gue('gue4', Buffer.from([0x70, 0, 0, 0])), 'drop_gue'],
-    [gue('gue4', Buffer.from([0x45, 0])), 'drop_gue'],
-    [gue('gue4', packet, { header: [0, 4, 0, 0], udpLength: 11 }), 'drop_gue'],
-    [gue('gue4', packet, { udpLength: 7 }), 'drop_malformed'],
-    [gue('gue6', packet, { udpLength: 900 }), 'drop_malformed'],
-    [gue('gue4', packet, { length: 900 }), 'drop_malformed'],
-    [gue('gue4', packet, { checksum: 0x1234 }), 'drop_checksum'],
-    // Of a datagram in fragments the first alone names the port; its length is the whole datagram's.
-    [gue('gue4', packet, { fragment: 0x2000, udpLength: 1480 }), 'drop_fragment'],
-    [gue('gue4', packet, { udpLength: 20 }), 'drop_inner'],
-    [gue('gue4', packet.subarray(0, 19)), 'drop_inner'],
-    [gue('gue6', inner('6in6').subarray(0, 39)), 'drop_inner'],
-  ];
-  for (const [bytes, reason] of cases) t.like(programs.open.run(ethernet(bytes)), { verdict: 'drop', reason });
-  t.is(programs.open.run(ethernet(gue('gue4', packet, { options: Buffer.from([1, 1, 1, 0]) }))).reason, 'pass_options');
-});
-
 test('a VIP is counted as the client sent it, by tunnel or without; other traffic is not', (t) => {
   const [vip4, vip6] = vips as [Ip, Ip];
   const program = new BackendPrograms(rulesWith({ vips }));
@@ -299,114 +218,4 @@ test('the programs verify within bounds, with everything on', (t) => {
   t.log(`verified instructions: ${JSON.stringify(program.instructions)}`);
   t.true(program.instructions.decap < 100_000);
   t.true(program.instructions.reply < 200_000);
-});
-
-const modelRules: Readonly<Record<keyof typeof programs, ModelRules>> = {
-  open: { macs: [ownMac], isSource: null, vips: [], onlyVips: false, guePort: 6080 },
-  strict: {
-    macs: strict.macs,
-    isSource: (ip) => /^203\.0\.113\.(8|9|1[0-5])$/.test(ip) || /^2001:db8:200:(0:|:)/.test(ip),
-    vips,
-    onlyVips: true,
-    guePort: 6635,
-  },
-};
-
-/** Mostly right, so that every step is reached; then some bytes are changed, and some cut off. */
-const someFrame = fc
-  .record({
-    kind: fc.constantFrom<Kind | GueKind | 'none'>(...kinds, ...gueKinds, ...gueKinds, 'none'),
-    gueInside: fc.constantFrom<Kind>('4in4', '6in6'),
-    innerKind: fc.constantFrom<Kind | null>(null, null, null, null, null, ...kinds),
-    tags: fc.constantFrom([], [], [5], [6, 5]),
-    to: fc.constantFrom(ownMac, ownMac, ownMac, '02:00:00:00:00:12'),
-    source: fc.constantFrom(...lbs, ...lbs, '203.0.113.16', '2001:db8:201::1'),
-    destination: fc.constantFrom(...vips, ...vips, '198.51.100.8', '2001:db8::8'),
-    outerClass: fc.nat(255),
-    innerClass: fc.nat(255),
-    options: fc.constantFrom(0, 0, 0, 0, 4, 40),
-    fragment: fc.constantFrom(0, 0x4000, 0x4000, 0x4000, 0x2000, 0x1fff),
-    port: fc.constantFrom(6080, 6080, 6635, 6635, 6081),
-    header: fc.constantFrom<readonly number[]>([], [], [0, 4, 0, 0], [0, 41, 0, 0], [0x20, 0, 0, 0], [1, 4, 0, 0]),
-  })
-  .map((made) => {
-    const { kind, tags, to, source, destination, options } = made;
-    const isOf = (ip: Ip, v6: boolean) => ip.includes(':') === v6;
-    const straight = kind === 'none' || kind === 'gue4' || kind === 'gue6';
-    const inside = made.innerKind ?? (straight ? made.gueInside : kind);
-    const to4 = isOf(destination, isInner6(inside)) ? { destination } : {};
-    const packet = inner(inside, { trafficClass: made.innerClass, ...to4 });
-    if (kind === 'none') return ethernet(packet, { to, tags });
-    const fields = {
-      trafficClass: made.outerClass,
-      fragment: made.fragment,
-      ...(options > 0 && { options: Buffer.alloc(options, 1) }),
-      ...(isOf(source, isOuter6(kind)) ? { source } : {}),
-    };
-    const tunnelled =
-      kind === 'gue4' || kind === 'gue6'
-        ? gue(kind, packet, { ...fields, port: made.port, header: made.header })
-        : outer(kind, packet, fields);
-    return ethernet(tunnelled, { to, tags });
-  });
-
-const mutated = fc
-  .tuple(
-    someFrame,
-    fc.array(fc.tuple(fc.nat(90), fc.nat(255)), { maxLength: 3 }),
-    fc.oneof({ weight: 9, arbitrary: fc.constant(200) }, { weight: 1, arbitrary: fc.nat(120) }),
-    fc.boolean(),
-  )
-  .map(([frame, changes, length, mend]) => {
-    const bytes = Buffer.from(frame.subarray(0, Math.max(14, length)));
-    for (const [at, value] of changes) if (at < bytes.length) bytes[at] = value;
-    // A mutated header with a good checksum gets further.
-    if (mend && bytes.length >= 34 && bytes.readUInt16BE(12) === 0x0800) {
-      bytes.writeUInt16BE(0, 24);
-      bytes.writeUInt16BE(checksum(bytes.subarray(14, 34)), 24);
-    }
-    return bytes;
-  });
-
-test('40,000 random and mutated frames: verdict, reason and every byte as the model has them', (t) => {
-  const runs = randomRuns(40_000);
-  const seen = new Map<string, number>();
-  const random = fc.uint8Array({ minLength: 14, maxLength: 200 }).map((bytes) => Buffer.from(bytes));
-  const frames = fc.oneof({ weight: 19, arbitrary: mutated }, { weight: 1, arbitrary: random });
-  fc.assert(
-    fc.property(frames, fc.constantFrom<keyof typeof programs>('open', 'strict'), (frame, name) => {
-      const wanted = decapsulate(frame, modelRules[name]);
-      const result = programs[name].run(frame);
-      seen.set(wanted.reason, (seen.get(wanted.reason) ?? 0) + 1);
-      const same = result.reason === wanted.reason && result.verdict === wanted.verdict && result.events.length === 0;
-      // A dropped frame's bytes are nobody's.
-      return same && (wanted.verdict === 'drop' || result.frame.equals(wanted.frame));
-    }),
-    { numRuns: runs },
-  );
-  const all = Object.keys(DecapReason).map((name) => name.replace('DECAP_', '').toLowerCase());
-  const unseen = all.filter((name) => !['drop_internal', 'reason_count'].includes(name) && !seen.has(name));
-  if (runs === 40_000) t.deepEqual(unseen, [], 'every reason was reached');
-  t.true(seen.size > 5);
-  t.log([...seen].map(([reason, count]) => `${reason} ${count}`).join(', '));
-});
-
-test('frames of every kind, cut off at each byte, fare as the model says', (t) => {
-  let count = 0;
-  for (const kind of [...kinds, ...gueKinds]) {
-    const packet = inner(kind === 'gue4' || kind === 'gue6' ? '4in4' : kind, { destination: '198.51.100.7' });
-    const whole = kind === 'gue4' || kind === 'gue6' ? gue(kind, packet) : outer(kind, packet);
-    for (const tags of [[], [6, 5]]) {
-      const frame = ethernet(whole, { tags });
-      for (let length = 14; length <= frame.length; length++) {
-        const cut = Buffer.from(frame.subarray(0, length));
-        const wanted = decapsulate(cut, modelRules.open);
-        const result = programs.open.run(cut);
-        t.is(result.reason, wanted.reason, `${kind} ${tags.length} tags, ${length} bytes`);
-        if (wanted.verdict === 'pass') t.true(result.frame.equals(wanted.frame));
-        count++;
-      }
-    }
-  }
-  t.log(`${count} frames`);
 });

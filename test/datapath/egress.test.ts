@@ -2,50 +2,13 @@
 import test from 'ava';
 import { ipToBytes, parseMac } from '../../src/base/ip.js';
 import { flowTag } from '../../src/compile/fingerprint.js';
-import { DataPath, lbMac } from '../support/data_path.js';
-import {
-  backend,
-  desiredOf,
-  group,
-  lbAddress4,
-  lbAddress6,
-  listener,
-  loadBalancer,
-  macOf,
-  seen,
-  waysOut,
-} from '../support/desired.js';
+import { type DataPath, lbMac } from '../support/data_path.js';
+import { lbAddress4, lbAddress6, macOf, waysOut } from '../support/desired.js';
 import { ethernet, type IpPacket, ip4, ip6, type Payload, routerMac, type VlanTag, vlan } from '../support/frame.js';
 import { tcp, udp } from '../support/transport.js';
+import { be4, be6, client4, client6, type OneBackend, oneBackend, vip4, vip6 } from './one_backend.js';
 
-const client4 = '198.51.100.7';
-const client6 = '2001:db8:100::7';
-const vip4 = '192.0.2.10';
-const vip6 = '2001:db8:10::10';
-const be4 = '203.0.113.21';
-const be6 = '2001:db8:200::21';
 const secondMac = '02:00:00:00:01:11';
-
-interface Open {
-  readonly device: string;
-  readonly forwarding?: 'L2_DSR' | 'IPIP' | 'GUE';
-  readonly address?: string;
-  readonly mtu?: number;
-  readonly frags?: boolean;
-}
-
-async function oneBackend(t: { teardown(f: () => void): void }, open: Open): Promise<DataPath> {
-  const { device, forwarding = 'L2_DSR', address = be4, mtu = 9000, frags = false } = open;
-  const lb = new DataPath({ frags });
-  t.teardown(() => lb.close());
-  const listeners = (['tcp', 'udp'] as const).map((protocol) => listener({ protocol, port: 80, backendGroup: 'web' }));
-  const desired = desiredOf(
-    [loadBalancer('web', [vip4, vip6], listeners)],
-    [group('web', forwarding, [backend('be1', address)])],
-  );
-  await lb.apply(desired, seen(desired, { mtu, devices: { be1: device } }));
-  return lb;
-}
 
 const segment = (data = 'hello'): Payload => tcp({ from: 40_000, to: 80, flags: 'A' }, data);
 const inner4 = (data?: string): IpPacket => ip4({ from: client4, to: vip4 }, segment(data));
@@ -57,7 +20,11 @@ function tagOf(lb: DataPath, v6: boolean): bigint {
 }
 
 /** What a packet is wrapped in on its way to a backend. */
-function outerOf(lb: DataPath, { forwarding, address = be4 }: Omit<Open, 'device'>, inner: IpPacket): IpPacket {
+function outerOf(
+  lb: DataPath,
+  { forwarding, address = be4 }: Pick<OneBackend, 'forwarding' | 'address'>,
+  inner: IpPacket,
+): IpPacket {
   const tag = tagOf(lb, inner.etherType === 0x86dd);
   const flowLabel = Number(tag & 0xfffffn);
   const gue: Payload = {

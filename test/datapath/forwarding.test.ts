@@ -16,31 +16,7 @@ import {
 } from '../support/desired.js';
 import { ethernet, type IpPacket, ip4, ip6, routerMac, vlan } from '../support/frame.js';
 import { tcp, udp } from '../support/transport.js';
-
-const client4 = '198.51.100.7';
-const client6 = '2001:db8:100::7';
-const vip4 = '192.0.2.10';
-const vip6 = '2001:db8:10::10';
-const be4 = '203.0.113.21';
-const be6 = '2001:db8:200::21';
-
-/** One listener, on TCP and UDP 80, over one backend, so that there is but one place to go to. */
-async function oneBackend(
-  t: { teardown(f: () => void): void },
-  forwarding: 'L2_DSR' | 'IPIP',
-  address: string,
-  mtu = 9000,
-): Promise<DataPath> {
-  const lb = new DataPath();
-  t.teardown(() => lb.close());
-  const listeners = (['tcp', 'udp'] as const).map((protocol) => listener({ protocol, port: 80, backendGroup: 'web' }));
-  const desired = desiredOf(
-    [loadBalancer('web', [vip4, vip6], listeners)],
-    [group('web', forwarding, [backend('be1', address)])],
-  );
-  await lb.apply(desired, seen(desired, { mtu }));
-  return lb;
-}
+import { be4, be6, client4, client6, oneBackend, vip4, vip6 } from './one_backend.js';
 
 const segment = (data = ''): ReturnType<typeof tcp> => tcp({ from: 40_000, to: 80, flags: 'A' }, data);
 const inner4 = (fields = {}): IpPacket => ip4({ from: client4, to: vip4, ...fields }, segment('hello'));
@@ -64,19 +40,19 @@ function flowLabel(
 }
 
 test('L2_DSR: the next hop becomes the backend, from the address that the frame came to; the rest stays', async (t) => {
-  const lb = await oneBackend(t, 'L2_DSR', be4);
+  const lb = await oneBackend(t);
   t.deepEqual(lb.run(arriving(inner4())), sent(leaving(be4, inner4())));
   t.deepEqual(lb.run(arriving(inner6())), sent(leaving(be4, inner6())));
 });
 
 test('L2_DSR has nothing to add, so no packet is too big for it', async (t) => {
-  const lb = await oneBackend(t, 'L2_DSR', be4, 1280);
+  const lb = await oneBackend(t, { forwarding: 'L2_DSR', address: be4, mtu: 1280 });
   const packet = ip4({ from: client4, to: vip4 }, segment('x'.repeat(1460)));
   t.deepEqual(lb.run(arriving(packet)), sent(leaving(be4, packet)));
 });
 
 test('IPIP v4 in v4: outer header with its checksum, DF, no id, the whole TOS of the packet inside', async (t) => {
-  const lb = await oneBackend(t, 'IPIP', be4);
+  const lb = await oneBackend(t, { forwarding: 'IPIP' });
   for (const tos of [0, 0x2e << 2, 1, 2, 3, 0xff]) {
     const inner = inner4({ tos, ttl: 17, id: 0xbeef, fragment: 0 });
     const outer = ip4({ from: lbAddress4, to: be4, tos, ttl: 64, id: 0, fragment: 0x4000 }, inner);
@@ -85,7 +61,7 @@ test('IPIP v4 in v4: outer header with its checksum, DF, no id, the whole TOS of
 });
 
 test('IPIP v6 in v6: traffic class copied, flow label from the flow, hop limit its own', async (t) => {
-  const lb = await oneBackend(t, 'IPIP', be6);
+  const lb = await oneBackend(t, { forwarding: 'IPIP', address: be6 });
   for (const trafficClass of [0, 0xb8, 1, 0xff]) {
     const inner = inner6({ trafficClass, hopLimit: 3, flowLabel: 0x12345 });
     const outer = ip6({ from: lbAddress6, to: be6, trafficClass, flowLabel: flowLabel(lb, true) }, inner);
@@ -94,7 +70,7 @@ test('IPIP v6 in v6: traffic class copied, flow label from the flow, hop limit i
 });
 
 test('IPIP v4 in v6: the TOS becomes the traffic class', async (t) => {
-  const lb = await oneBackend(t, 'IPIP', be6);
+  const lb = await oneBackend(t, { forwarding: 'IPIP', address: be6 });
   for (const tos of [0, 0xb8, 2, 0xff]) {
     const inner = inner4({ tos });
     const outer = ip6({ from: lbAddress6, to: be6, trafficClass: tos, flowLabel: flowLabel(lb, false) }, inner);
@@ -103,7 +79,7 @@ test('IPIP v4 in v6: the TOS becomes the traffic class', async (t) => {
 });
 
 test('flows of one tunnel have flow labels of their own', async (t) => {
-  const lb = await oneBackend(t, 'IPIP', be6);
+  const lb = await oneBackend(t, { forwarding: 'IPIP', address: be6 });
   const labels = new Set<number>();
   for (let port = 1024; port < 1124; port++) {
     const { frame } = lb.run(arriving(ip6({ from: client6, to: vip6 }, udp({ from: port, to: 80 }))));
@@ -113,9 +89,9 @@ test('flows of one tunnel have flow labels of their own', async (t) => {
 });
 
 test('VLAN and QinQ tags are kept, priority and all', async (t) => {
-  const l2 = await oneBackend(t, 'L2_DSR', be4);
-  const tunnel4 = await oneBackend(t, 'IPIP', be4);
-  const tunnel6 = await oneBackend(t, 'IPIP', be6);
+  const l2 = await oneBackend(t);
+  const tunnel4 = await oneBackend(t, { forwarding: 'IPIP' });
+  const tunnel6 = await oneBackend(t, { forwarding: 'IPIP', address: be6 });
   const outer4 = ip4({ from: lbAddress4, to: be4 }, inner4());
   const outer6 = ip6({ from: lbAddress6, to: be6, flowLabel: flowLabel(tunnel6, true) }, inner6());
   for (const tags of [
@@ -131,16 +107,16 @@ test('VLAN and QinQ tags are kept, priority and all', async (t) => {
 });
 
 test('UDP goes the same ways', async (t) => {
-  const l2 = await oneBackend(t, 'L2_DSR', be4);
-  const tunnel = await oneBackend(t, 'IPIP', be4);
+  const l2 = await oneBackend(t);
+  const tunnel = await oneBackend(t, { forwarding: 'IPIP' });
   const query = ip4({ from: client4, to: vip4 }, udp({ from: 40_000, to: 80 }, 'query'));
   t.deepEqual(l2.run(arriving(query)), sent(leaving(be4, query)));
   t.deepEqual(tunnel.run(arriving(query)), sent(leaving(be4, ip4({ from: lbAddress4, to: be4 }, query))));
 });
 
 test('IPv4 options travel along', async (t) => {
-  const l2 = await oneBackend(t, 'L2_DSR', be4);
-  const tunnel = await oneBackend(t, 'IPIP', be4);
+  const l2 = await oneBackend(t);
+  const tunnel = await oneBackend(t, { forwarding: 'IPIP' });
   for (const words of [1, 4, 10]) {
     const inner = ip4({ from: client4, to: vip4, options: new Uint8Array(words * 4).fill(1) }, segment());
     t.deepEqual(l2.run(arriving(inner)), sent(leaving(be4, inner)), `${words} words`);
@@ -149,7 +125,7 @@ test('IPv4 options travel along', async (t) => {
 });
 
 test("what Ethernet padded stays behind the packet and out of the tunnel's length", async (t) => {
-  const tunnel = await oneBackend(t, 'IPIP', be4);
+  const tunnel = await oneBackend(t, { forwarding: 'IPIP' });
   const inner = ip4({ from: client4, to: vip4 }, segment());
   const padding = Buffer.alloc(6, 0xaa);
   const outer = ip4({ from: lbAddress4, to: be4 }, inner);
@@ -165,7 +141,7 @@ test('a packet of the largest size that the way to the backend takes goes; one b
     [be6, 40, (data: string) => ip4({ from: client4, to: vip4 }, segment(data))],
     [be6, 40, (data: string) => ip6({ from: client6, to: vip6 }, segment(data))],
   ] as const) {
-    const lb = await oneBackend(t, 'IPIP', address, 1500);
+    const lb = await oneBackend(t, { forwarding: 'IPIP', address, mtu: 1500 });
     const largest = 1500 - outerBytes - innerOf('').bytes(() => new Uint8Array(40)).length;
     t.is(lb.run(arriving(innerOf('x'.repeat(largest)))).verdict, 'TX');
     lb.run(arriving(innerOf('x'.repeat(largest + 1))));
