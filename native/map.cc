@@ -18,6 +18,15 @@ size_t RoundUp(size_t size, size_t unit)
 	return (size + unit - 1) / unit * unit;
 }
 
+Napi::Object EntriesObject(Napi::Env env, const MapEntries &entries)
+{
+	Napi::Object result = Napi::Object::New(env);
+	result.Set("count", entries.count);
+	result.Set("keys", MakeBytes(env, entries.keys.data(), entries.keys.size()));
+	result.Set("values", MakeBytes(env, entries.values.data(), entries.values.size()));
+	return result;
+}
+
 } // namespace
 
 Napi::Function BpfMap::Define(Napi::Env env)
@@ -177,11 +186,7 @@ Napi::Value BpfMap::Entries(const Napi::CallbackInfo &info)
 		ThrowErrno(env, error, "bpf_map_lookup_batch", nullptr, map_.name);
 		return {};
 	}
-	Napi::Object result = Napi::Object::New(env);
-	result.Set("count", entries.count);
-	result.Set("keys", MakeBytes(env, entries.keys.data(), entries.keys.size()));
-	result.Set("values", MakeBytes(env, entries.values.data(), entries.values.size()));
-	return result;
+	return EntriesObject(env, entries);
 }
 
 Napi::Value BpfMap::EntriesFrom(const Napi::CallbackInfo &info)
@@ -210,10 +215,7 @@ Napi::Value BpfMap::EntriesFrom(const Napi::CallbackInfo &info)
 		ThrowErrno(env, error, "bpf_map_lookup_batch", nullptr, map_.name);
 		return {};
 	}
-	Napi::Object result = Napi::Object::New(env);
-	result.Set("count", entries.count);
-	result.Set("keys", MakeBytes(env, entries.keys.data(), entries.keys.size()));
-	result.Set("values", MakeBytes(env, entries.values.data(), entries.values.size()));
+	Napi::Object result = EntriesObject(env, entries);
 	if (end)
 		result.Set("cursor", env.Null());
 	else
