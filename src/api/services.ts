@@ -1,6 +1,8 @@
 import { type Codec, codec, type MessageName, root } from './codec.js';
 import type { Services } from './generated/messages.generated.js';
 
+export type * as messages from './generated/messages.generated.js';
+
 export type ServiceName = keyof Services;
 
 export interface Method<Request, Response> {

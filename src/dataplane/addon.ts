@@ -18,6 +18,15 @@ export type {
   ProgramInfo,
   SweepOptions,
   SweepResult,
+  SyncAddress,
+  SyncControl,
+  SyncCoreOptions,
+  SyncCounts,
+  SyncEngineOptions,
+  SyncEvents,
+  SyncKey,
+  SyncMerged,
+  SyncPeerCounts,
   TestRunOptions,
   XdpMode,
 } from '../../native/addon.js';
@@ -41,6 +50,9 @@ export const {
   RingReader,
   NetlinkSocket,
   Prober,
+  SyncTable,
+  SyncCore,
+  SyncEngine,
   detachTc,
   queryTc,
   queryXdp,
@@ -64,6 +76,9 @@ export type BpfLink = Contract.BpfLink;
 export type RingReader = Contract.RingReader;
 export type NetlinkSocket = Contract.NetlinkSocket;
 export type Prober = Contract.Prober;
+export type SyncTable = Contract.SyncTable;
+export type SyncCore = Contract.SyncCore;
+export type SyncEngine = Contract.SyncEngine;
 
 /** True for what the addon throws. */
 export function isNativeError(error: unknown): error is Contract.NativeError {

@@ -58,9 +58,22 @@ export interface SyncCounters {
   readonly logOverruns: bigint;
 }
 
+/** Of comparing tables with peers. */
+export interface RepairCounters {
+  readonly compared: number;
+  /** Ranges, of 4,096, that differed for good. */
+  readonly differing: number;
+  /** Sessions fetched for it, and those of them that changed this node's table. */
+  readonly fetched: number;
+  readonly applied: number;
+  /** Comparisons that a peer refused or that broke. */
+  readonly failed: number;
+}
+
 /** The cluster as one node takes part in it. Constructed by openSync (open.ts). */
 export interface ClusterSync {
   readonly counters: () => SyncCounters;
+  readonly repairs: () => RepairCounters;
   /** What beacons say from now on. */
   setReport(report: Omit<NodeReport, 'name' | 'zone' | 'startedAtMs'>): void;
   setVerdicts(verdicts: Verdicts): void;
@@ -75,6 +88,8 @@ export interface ClusterSync {
   ): Promise<readonly { readonly peer: string; readonly purged: number; readonly error: string }[]>;
   /** Empty = nothing. */
   problems(): readonly string[];
+  /** TCP port of the transfer, for a configured 0. */
+  readonly transferPort: number;
   /** Says goodbye, so that peers need not wait for silence. */
   close(): Promise<void>;
 }

@@ -26,8 +26,8 @@ const table: Readonly<Record<string, Allowed>> = {
   compile: { values: ['abi', 'base'], types: ['config/desired', 'health/types', 'netlink/types'] },
   cluster: { values: ['base', 'compile'], types: ['config/cluster', 'config/desired', 'health/types'] },
   sync: {
-    values: ['abi', 'api/codec', 'api/services', 'base', 'dataplane/addon'],
-    types: ['api/generated', 'cluster/types', 'compile/compiled', 'config/cluster'],
+    values: ['api/codec', 'api/services', 'base', 'dataplane/addon'],
+    types: ['cluster/types', 'compile/compiled', 'config/cluster'],
     packages: ['@grpc/grpc-js'],
   },
   bgp: { values: ['base', 'netlink/wire'], types: ['config/cluster'] },

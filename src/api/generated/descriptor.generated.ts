@@ -1466,6 +1466,10 @@ export const descriptor: object = {
          "rule": "repeated",
          "type": "fixed64",
          "id": 3
+        },
+        "proof": {
+         "type": "bytes",
+         "id": 15
         }
        }
       },
@@ -1509,6 +1513,10 @@ export const descriptor: object = {
         "expected": {
          "type": "uint64",
          "id": 4
+        },
+        "proof": {
+         "type": "bytes",
+         "id": 15
         }
        }
       },
@@ -1525,6 +1533,10 @@ export const descriptor: object = {
         "purged": {
          "type": "uint64",
          "id": 1
+        },
+        "proof": {
+         "type": "bytes",
+         "id": 15
         }
        }
       },
@@ -1627,6 +1639,15 @@ export const descriptor: object = {
          "type": "uint32",
          "id": 14,
          "protoName": "transfer_port"
+        },
+        "resync": {
+         "type": "uint64",
+         "id": 15
+        },
+        "sentAtUs": {
+         "type": "int64",
+         "id": 16,
+         "protoName": "sent_at_us"
         }
        }
       },

@@ -575,6 +575,8 @@ export interface PeerDigest {
   counts: number[];
   /** Sums, modulo 2^64, of a mix of tag, listener, backend: equal for equal sets in any order. */
   sums: bigint[];
+  /** HMAC over the bytes before, by the call's nonce (src/sync/README.md); always the last field. */
+  proof: Uint8Array;
 }
 
 export interface PeerFetchRequest {
@@ -594,6 +596,7 @@ export interface PeerSessions {
   records: Uint8Array;
   /** Sessions in the table at the start, for progress. */
   expected: bigint;
+  proof: Uint8Array;
 }
 
 export interface PeerPurgeRequest {
@@ -602,6 +605,7 @@ export interface PeerPurgeRequest {
 
 export interface PeerPurgeResponse {
   purged: bigint;
+  proof: Uint8Array;
 }
 
 /** Body of a CONTROL datagram. */
@@ -631,6 +635,10 @@ export interface Beacon {
   newestWire: number;
   /** TCP port of PeerService. */
   transferPort: number;
+  /** Rises when announcements were left out: compare tables with this node. */
+  resync: bigint;
+  /** Of the sender's clock, microseconds since 1970: how late the stream is. */
+  sentAtUs: bigint;
 }
 
 /** Health as this node sees it, in pages: what is in neither list and in its configuration is healthy. */
