@@ -45,6 +45,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports)
 	exports.Set("fillMaglev", Napi::Function::New<FillMaglev>(env, "fillMaglev"));
 	exports.Set("sweepSessions", Napi::Function::New<SweepSessions>(env, "sweepSessions"));
 	exports.Set("clearSlot", Napi::Function::New<ClearSlot>(env, "clearSlot"));
+	exports.Set("awaitPrograms", Napi::Function::New<AwaitPrograms>(env, "awaitPrograms"));
 	exports.Set("releaseFreeMemory", Napi::Function::New<ReleaseFreeMemory>(env, "releaseFreeMemory"));
 	exports.Set("kernelHz", Napi::Function::New<KernelHz>(env, "kernelHz"));
 	exports.Set("possibleCpus", Napi::Function::New<PossibleCpus>(env, "possibleCpus"));

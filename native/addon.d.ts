@@ -407,6 +407,11 @@ export class SyncEngine {
 /** A datagram to systemd's notification socket (sd_notify(3)); `path` may begin with "@". */
 export function notifySystemd(path: string, state: string): void;
 
+/**
+ * Waits until every BPF program that was running at the call has returned (an RCU grace period, 10 to 20 ms). False: this
+ * kernel cannot say (nohz_full).
+ */
+export function awaitPrograms(): Promise<boolean>;
 /** Gives free memory of the C heap back to the kernel (malloc_trim). */
 export function releaseFreeMemory(): void;
 /** Ticks per second of jiffies: 1e9 / clock_getres(CLOCK_MONOTONIC_COARSE). */

@@ -8,9 +8,12 @@
 #include <cmath>
 #include <ctime>
 #include <linux/magic.h>
+#include <linux/membarrier.h>
 #include <net/if.h>
 #include <sys/mount.h>
+#include <sys/syscall.h>
 #include <sys/vfs.h>
+#include <unistd.h>
 
 namespace spillway
 {
@@ -24,7 +27,43 @@ bool IsBpffsAt(const std::string &path)
 	return statfs(path.c_str(), &found) == 0 && static_cast<uint32_t>(found.f_type) == BPF_FS_MAGIC;
 }
 
+/*
+ * MEMBARRIER_CMD_GLOBAL waits for an RCU grace period (kernel/sched/membarrier.c), and BPF programs run under RCU's
+ * lock. 10 to 20 ms: on a thread of the pool.
+ */
+class BarrierWorker : public Napi::AsyncWorker
+{
+      public:
+	BarrierWorker(Napi::Env env, napi_deferred deferred) : AsyncWorker(env, "spillway-barrier"), deferred_(deferred)
+	{
+	}
+
+	void Execute() override
+	{
+		ended_ = syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) == 0;
+	}
+
+	void OnOK() override
+	{
+		napi_resolve_deferred(Env(), deferred_, Napi::Boolean::New(Env(), ended_));
+	}
+
+      private:
+	napi_deferred deferred_;
+	bool ended_ = false;
+};
+
 } // namespace
+
+Napi::Value AwaitPrograms(const Napi::CallbackInfo &info)
+{
+	napi_deferred deferred;
+	napi_value promise;
+	if (napi_create_promise(info.Env(), &deferred, &promise) != napi_ok)
+		return {};
+	(new BarrierWorker(info.Env(), deferred))->Queue();
+	return {info.Env(), promise};
+}
 
 Napi::Value ReleaseFreeMemory(const Napi::CallbackInfo &)
 {

@@ -5,6 +5,7 @@
 namespace spillway
 {
 
+Napi::Value AwaitPrograms(const Napi::CallbackInfo &info);
 Napi::Value ReleaseFreeMemory(const Napi::CallbackInfo &info);
 Napi::Value KernelHz(const Napi::CallbackInfo &info);
 Napi::Value PossibleCpus(const Napi::CallbackInfo &info);

@@ -220,14 +220,14 @@ export class Controller implements ConfigPort {
   }
 
   #plan(compiled: Compiled): readonly TableOp[] {
-    const { tableCount, tick, vipCapacity } = this.#options.control;
+    const { tableCount, tick, freedTables: freed, vipCapacity } = this.#options.control;
     // New addresses come before old ones go: both have to fit.
     const most = this.#applied.vips.size + compiled.tables.vips.size;
     if (most > vipCapacity) {
       const all = new Set([...this.#applied.vips.keys(), ...compiled.tables.vips.keys()]).size;
       if (all > vipCapacity) throw new CapacityError('limits.vips', vipCapacity, all);
     }
-    return plan(this.#applied, compiled.tables, { tableCount, tick });
+    return plan(this.#applied, compiled.tables, { tableCount, tick, freed });
   }
 
   /** Compiles, plans and applies; on failure the tables are read again, so that nothing is believed that is not so. */
@@ -330,7 +330,8 @@ export class Controller implements ConfigPort {
       if (row) pools.set(id, { ...row, recipe: 0n });
     }
     const have: Tables = { ...kernel, pools };
-    const ops: TableOp[] = [...plan(have, compiled.tables, { tableCount: control.tableCount, tick: control.tick })];
+    const { tableCount, tick, freedTables: freed } = control;
+    const ops: TableOp[] = [...plan(have, compiled.tables, { tableCount, tick, freed })];
     const addresses = [...new Set([...compiled.tables.vips.values()].map(({ address }) => address))];
     if (!ops.some(({ op }) => op === 'write-filter') && !control.filterMatches(addresses)) {
       ops.unshift({ op: 'write-filter', addresses });

@@ -7,16 +7,19 @@ import { rowsSince } from './pooled.js';
 import { slotCount } from './slots.js';
 import type { LimitRow, PoolRow, Tables, VipRow } from './tables.js';
 
+export interface TableOptions {
+  readonly tableCount: number;
+  /** The data path's time, 32 bits, for telling which handovers are still under way; null: none is. */
+  readonly tick?: number | null;
+  /** Tables that were in use once, the one freed first at the front: it is filled anew before those freed after it. */
+  readonly freed?: readonly number[];
+}
+
 /**
  * The ordered steps from `have` to `want`. Pure; after each prefix no packet is misdirected: what is referred to is
  * written before what refers to it, tables are filled aside and swapped in one store, and only then does anything go.
  */
-export function plan(
-  have: Tables,
-  want: Tables,
-  /** `tick`: the data path's time, 32 bits, for telling which handovers are still under way; null: none is. */
-  options: { tableCount: number; tick?: number | null },
-): readonly TableOp[] {
+export function plan(have: Tables, want: Tables, options: TableOptions): readonly TableOp[] {
   const services = changedServices(have, want);
   const vips = changedVips(have, want);
   const quic = changedQuic(have, want);
@@ -89,13 +92,13 @@ export function retired(row: Backend): Backend {
   return { ...row, flags: BackendFlags.BACKEND_IN_USE | BackendFlags.BACKEND_RETIRED };
 }
 
-function swapTables(have: Tables, want: Tables, options: { tableCount: number; tick?: number | null }): TableOp[] {
+function swapTables(have: Tables, want: Tables, options: TableOptions): TableOp[] {
   const changed = [...want.pools].filter(([id, row]) => {
     const before = have.pools.get(id);
     return !before || before.recipe !== row.recipe || before.identity !== row.identity;
   });
   if (changed.length === 0) return [];
-  const tables = new FreeTables(have, { tableCount: options.tableCount, tick: options.tick ?? null });
+  const tables = new FreeTables(have, options);
   return changed.flatMap(([pool, row]) => swapTable(pool, row, have.pools.get(pool), tables));
 }
 
@@ -126,13 +129,14 @@ interface Handover {
 
 /** Tables that nobody reads; when they run out, the oldest handover of another pool ends early. */
 class FreeTables {
+  /** The next to be taken at the end. */
   readonly #free: number[] = [];
   /** Pools in handover, the one that ends first at the front. */
   readonly #handovers: Handover[];
   readonly #tableCount: number;
   readonly #tick: number | null;
 
-  constructor(have: Tables, { tableCount, tick }: { tableCount: number; tick: number | null }) {
+  constructor(have: Tables, { tableCount, tick = null, freed = [] }: TableOptions) {
     this.#tableCount = tableCount;
     this.#tick = tick;
     const used = new Set<number>();
@@ -144,7 +148,11 @@ class FreeTables {
       used.add(placed.previousTable);
       handovers.push({ pool, table: placed.table, previous: placed.previousTable, until: placed.handoverUntil });
     }
-    for (let table = 0; table < tableCount; table++) if (!used.has(table)) this.#free.push(table);
+    const wereUsed = new Set(freed);
+    for (let table = 0; table < tableCount; table++) {
+      if (!used.has(table) && !wereUsed.has(table)) this.#free.push(table);
+    }
+    this.#free.push(...freed.filter((table) => table < tableCount && !used.has(table)));
     this.#free.reverse();
     this.#handovers = handovers.sort((a, b) => a.until - b.until);
   }

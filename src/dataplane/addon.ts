@@ -59,6 +59,7 @@ export const {
   fillMaglev: fillMaglevTable,
   sweepSessions,
   clearSlot,
+  awaitPrograms,
   releaseFreeMemory,
   kernelHz,
   possibleCpus,

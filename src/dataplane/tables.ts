@@ -12,6 +12,7 @@ import { Loads } from './loads.js';
 import { FillAhead } from './maglev-fill.js';
 import { QuicMaps } from './quic-maps.js';
 import { SourceCells } from './sources.js';
+import { HELD_UP_MS, programsReturned, TableRest } from './table-rest.js';
 
 /** How long the table before a swap serves handshakes that began with it: a SYN's retransmissions fit in. */
 export const HANDOVER_MS = 10_000;
@@ -119,11 +120,15 @@ export class ControlTables {
   readonly limitRows: LimitMap;
   readonly #quic: QuicMaps;
   readonly sources: SourceCells;
+  readonly #rest: TableRest;
 
   constructor(
     private readonly maps: ControlMaps,
     private readonly clock: { now32(): number; limitTime(): bigint; readonly tickMs: number },
+    /** Resolves when every program that was running at the call has returned. */
+    returned: () => Promise<void> = programsReturned,
   ) {
+    this.#rest = new TableRest(returned);
     const inUse = (row: { flags: number }): boolean => (row.flags & 1) !== 0;
     this.#services = new RowMap(maps.services, abi.serviceSize, abi.readService, abi.writeService, inUse);
     this.#pools = new RowMap(maps.pools, abi.poolSize, abi.readPool, abi.writePool, inUse);
@@ -164,6 +169,11 @@ export class ControlTables {
 
   get tableCount(): number {
     return this.maps.maglev.info.maxEntries;
+  }
+
+  /** Maglev tables that were in use once, the one freed first at the front. */
+  get freedTables(): readonly number[] {
+    return this.#rest.freed;
   }
 
   /** `known`: what the access lists hold, for reading them takes long. */
@@ -221,8 +231,11 @@ export class ControlTables {
     for (let i = 0; i < ops.length; ) {
       const run = runOf(ops, i);
       const op = run[0]!;
-      if (op.op === 'fill-table') this.maps.maglev.update(keyOf(op.table), await fills.take(i, op));
-      else this.#perform(run);
+      if (op.op === 'fill-table') {
+        const slots = await fills.take(i, op);
+        await this.#rest.take(op.table);
+        this.maps.maglev.update(keyOf(op.table), slots);
+      } else this.#perform(run);
       i += run.length;
       await onStep(i);
     }
@@ -250,12 +263,14 @@ export class ControlTables {
         this.#swapTable(op);
         break;
       case 'end-handover': {
-        const now = this.#pools.read().get(op.pool);
-        if (now) this.#pools.write([[op.pool, { ...now, previousTable: now.table, previousSlots: now.slots }]]);
+        const now = this.poolRow(op.pool);
+        if (!now) break;
+        this.#pools.write([[op.pool, { ...now, previousTable: now.table, previousSlots: now.slots }]]);
+        this.#freeTables(now, [now.table]);
         break;
       }
       case 'clear-pool':
-        this.#pools.clear(op.pool);
+        this.#clearPool(op.pool);
         break;
       case 'add-access':
         this.access.add(op.list, op.entries);
@@ -299,6 +314,22 @@ export class ControlTables {
       this.#pools.write([[op.pool, { ...before, previousTable, previousSlots, handoverUntil }]]);
     }
     this.#pools.write([[op.pool, row]]);
+    if (before) this.#freeTables(before, [row.table, row.previousTable]);
+  }
+
+  #clearPool(id: number): void {
+    const before = this.poolRow(id);
+    this.#pools.clear(id);
+    if (before) this.#freeTables(before, []);
+  }
+
+  /** Those that the row named, `kept` excepted. */
+  #freeTables({ table, previousTable, handoverUntil, flags }: abi.Pool, kept: readonly number[]): void {
+    if (!(flags & abi.PoolFlags.POOL_IN_USE)) return;
+    const sinceEnd = ((this.tick - handoverUntil) | 0) * this.clock.tickMs;
+    for (const one of new Set([previousTable, table])) {
+      if (!kept.includes(one)) this.#rest.free(one, { unread: one !== table && sinceEnd > HELD_UP_MS });
+    }
   }
 
   #handoverEnd(): number {

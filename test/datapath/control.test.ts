@@ -3,8 +3,9 @@ import { isDeepStrictEqual } from 'node:util';
 import test from 'ava';
 import * as fc from 'fast-check';
 import { BackendFlags, backendSize } from '../../src/abi/abi.generated.js';
-import { fillMaglev } from '../../src/compile/maglev.js';
+import { fillMaglev, maglevSlots } from '../../src/compile/maglev.js';
 import type { PoolRow, Tables } from '../../src/compile/tables.js';
+import { awaitPrograms } from '../../src/dataplane/addon.js';
 import { ControlTables, HANDOVER_MS } from '../../src/dataplane/tables.js';
 import { history } from '../support/arbitrary.js';
 import { DataPath } from '../support/data_path.js';
@@ -92,4 +93,48 @@ test('a removed backend is named by the handover until its end, and then by nobo
   t.deepEqual([...control.namedInHandovers(new Set([id, 63]))], []);
   control.freeBackend(id);
   t.false(control.read().backends.has(id));
+});
+
+test('a table that a program may still be reading is filled once all programs have returned, others at once', async (t) => {
+  const { lb } = await openWeb(t);
+  const [pool] = lb.compiled!.pools;
+  const seen: number[] = [];
+  let watched = 0;
+  const control = new ControlTables(lb.maps, lb.clock, async () => {
+    seen.push(control.readTable(watched)[0]!);
+  });
+  const { table, recipe, identity } = control.poolRow(pool!.id)!;
+  const fill = (number: number, backend: number) => {
+    const members = [{ backend, seed: 'one', weight: 1 }];
+    return control.apply([{ op: 'fill-table', table: number, order: 'maglev', members }]);
+  };
+  const swap = (number: number, previousTable: number) => {
+    const slots = { slots: maglevSlots, previousSlots: maglevSlots };
+    return control.apply([
+      { op: 'swap-table', pool: pool!.id, table: number, previousTable, ...slots, recipe, identity },
+    ]);
+  };
+  await fill(table + 1, 1);
+  await fill(table + 2, 2);
+  await swap(table + 1, table);
+  t.deepEqual(control.freedTables, [], 'the pool still names the one before');
+  await swap(table + 2, table);
+  t.deepEqual(control.freedTables, [table + 1], 'a swap in a handover');
+  await control.apply([{ op: 'end-handover', pool: pool!.id, table: table + 2 }]);
+  t.deepEqual(control.freedTables, [table + 1, table]);
+  await fill(table + 3, 3);
+  t.deepEqual(seen, []);
+  watched = table + 1;
+  await fill(table + 1, 3);
+  t.deepEqual(seen, [1], 'what was in it, until then');
+  await fill(table, 3);
+  t.deepEqual(seen, [1], 'the same wait was for all that were free when it began');
+  await control.apply([{ op: 'clear-pool', pool: pool!.id }]);
+  watched = table + 2;
+  await fill(table + 2, 3);
+  t.deepEqual(seen, [1, 2]);
+});
+
+test('this kernel says when every program has returned', async (t) => {
+  t.true(await awaitPrograms());
 });

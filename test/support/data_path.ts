@@ -139,6 +139,7 @@ export class DataPath {
     const ops = plan(have, this.compiled.tables, {
       tableCount: this.control.tableCount,
       tick: this.control.tick,
+      freed: this.control.freedTables,
     });
     await this.control.apply(ops);
     return ops;

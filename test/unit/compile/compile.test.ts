@@ -7,7 +7,7 @@ import type { Compiled } from '../../../src/compile/compiled.js';
 import { egressDevice, egressRow } from '../../../src/compile/egress.js';
 import { IdLedger } from '../../../src/compile/ids.js';
 import { plan } from '../../../src/compile/plan.js';
-import { emptyTables, type Tables } from '../../../src/compile/tables.js';
+import { emptyTables, type PoolRow, type Tables } from '../../../src/compile/tables.js';
 import type { Desired, HealthCheck, Listener } from '../../../src/config/desired.js';
 import type { NextHop } from '../../../src/netlink/types.js';
 import {
@@ -46,6 +46,10 @@ const members = ({ pools }: Compiled): string[] =>
 const flagsOf = (result: Compiled, name: string): number =>
   [...result.backends.values()].find((one) => one.backend.name === name)!.row.flags;
 const isUp = (result: Compiled, name: string): boolean => (flagsOf(result, name) & BackendFlags.BACKEND_UP) !== 0;
+
+function poolRow(identity: bigint): PoolRow {
+  return { identity, recipe: identity, order: 'maglev', members: [], placed: null };
+}
 
 test('each VIP, protocol and port is a service; each address is marked', (t) => {
   const desired = desiredOf(
@@ -296,4 +300,15 @@ test('a bond with more slaves than a row holds is sent by the first of them', (t
     vlan: 0,
   });
   t.deepEqual([row.ports, row.portCount], [[2, 3, 4, 5, 6, 7, 8, 9], 8]);
+});
+
+test('of the free tables those that were never in use are filled first, then those that have not been for longest', (t) => {
+  const pools = new Map([1, 2, 3, 4].map((id) => [id, poolRow(BigInt(id))] as const));
+  const filled = (freed: readonly number[]): number[] =>
+    plan(emptyTables, { ...emptyTables, pools }, { tableCount: 5, freed }).flatMap((op) =>
+      op.op === 'fill-table' ? [op.table] : [],
+    );
+  t.deepEqual(filled([]), [0, 1, 2, 3]);
+  t.deepEqual(filled([3, 0, 9]), [1, 2, 4, 3]);
+  t.deepEqual(filled([4, 1, 2, 0, 3]), [4, 1, 2, 0]);
 });
