@@ -49,6 +49,7 @@ export interface SpillwayClient {
   readonly metering: ServiceClient<'MeteringService'>;
   readonly node: ServiceClient<'NodeService'>;
   readonly capture: ServiceClient<'CaptureService'>;
+  readonly cluster: ServiceClient<'ClusterService'>;
   /** Connects. False: not within that time, and nothing was sent. */
   ready(withinMs: number): Promise<boolean>;
   close(): void;
@@ -79,6 +80,7 @@ export function connect(target: string, options: ConnectOptions = {}): SpillwayC
     metering: bind(client, 'MeteringService', timeoutMs),
     node: bind(client, 'NodeService', timeoutMs),
     capture: bind(client, 'CaptureService', timeoutMs),
+    cluster: bind(client, 'ClusterService', timeoutMs),
     ready: (withinMs) =>
       new Promise((resolve) => {
         client.waitForReady(Date.now() + withinMs, (error) => resolve(error === undefined));

@@ -1,0 +1,125 @@
+/** Whether the cluster is as it should be again: asked over and over after each event. */
+import type { messages, SpillwayClient } from '../../../src/api/client.js';
+import type { LbName } from '../../support/lab/agent.js';
+import { pause } from '../../support/lab/until.js';
+import { type Bed, tcpPort, vips } from './bed.js';
+import { type Connection, monotonicMs } from './load.js';
+import { nextHops } from './router.js';
+
+/** What is not yet as it should be, in words; null: all is. */
+export type Lacking = string | null;
+
+export interface Convergence {
+  /** Monotonic; null: not in time. */
+  readonly atMs: number | null;
+  /** When the router sent to the right nodes. */
+  readonly reroutedMs: number | null;
+  /** What was lacking when time was up. */
+  readonly lacking: string;
+}
+
+export async function converge(bed: Bed, withinMs = 60_000): Promise<Convergence> {
+  const deadline = monotonicMs() + withinMs;
+  let reroutedMs: number | null = null;
+  for (;;) {
+    let lacking = await safely(() => routesLack(bed));
+    if (lacking === null) reroutedMs ??= monotonicMs();
+    else reroutedMs = null;
+    lacking ??= await safely(() => nodesLack(bed));
+    lacking ??= loadLacks(bed);
+    lacking ??= await safely(() => tablesLack(bed));
+    if (lacking === null) return { atMs: monotonicMs(), reroutedMs, lacking: '' };
+    if (monotonicMs() > deadline) return { atMs: null, reroutedMs, lacking };
+    await pause(25);
+  }
+}
+
+/** @throws Error saying what is lacking. */
+export async function mustConverge(bed: Bed, withinMs = 60_000): Promise<void> {
+  const { atMs, lacking } = await converge(bed, withinMs);
+  if (atMs === null) throw new Error(`not within ${withinMs} ms: ${lacking}`);
+}
+
+async function safely(check: () => Promise<Lacking>): Promise<Lacking> {
+  return await check().catch((error: unknown) => (error as Error).message);
+}
+
+async function routesLack({ lab, announcing }: Bed): Promise<Lacking> {
+  const wanted = announcing.join(' ');
+  for (const vip of vips) {
+    const found = (await nextHops(lab, vip)).join(' ');
+    if (found !== wanted) return `the router sends ${vip} to ${found || 'nobody'}, not ${wanted}`;
+  }
+  return null;
+}
+
+/** Each node in the cluster sees all others, with the same desired state as its own. */
+async function nodesLack(bed: Bed): Promise<Lacking> {
+  for (const name of bed.live) {
+    const { nodes } = await bed.of(name).client.cluster.get({}, { timeoutMs: 2000 });
+    for (const other of bed.live) {
+      const seen = nodes.find((node) => node.name === other);
+      if (seen === undefined || !seen.alive) return `${name} does not hear ${other}`;
+      if (seen.life !== 'ACTIVE') return `${name} says that ${other} is ${seen.life}`;
+      if (seen.configDiffers) return `${name} says that ${other} has another desired state`;
+    }
+  }
+  return null;
+}
+
+function loadLacks({ load }: Bed): Lacking {
+  const { waiting, underWay, longestGapMs, alive } = load.latest;
+  const { perSecond, connections } = load.options;
+  if (waiting > 0) return `${waiting} of ${alive} connections (${connections} at first) wait for an answer`;
+  if (underWay > 5 + perSecond / 4) return `${underWay} new connections are under way`;
+  if (longestGapMs > 100) return `a flow of datagrams had no answer for ${longestGapMs} ms`;
+  return null;
+}
+
+/** Every node knows every long-lived connection, and the backend that it is on. */
+async function tablesLack(bed: Bed): Promise<Lacking> {
+  const connections = await bed.load.list();
+  for (const name of bed.live) {
+    const table = await establishedOn(bed.of(name).client);
+    let missing = 0;
+    for (const connection of connections) {
+      const backend = table.get(keyOf(connection));
+      if (backend === undefined) missing++;
+      else if (backend !== connection.backend) {
+        const { address, port } = connection;
+        return `${name} has ${backend} for ${address} port ${port}, which is on ${connection.backend}`;
+      }
+    }
+    if (missing > 0) return `${name} does not know ${missing} of ${connections.length} connections`;
+  }
+  return null;
+}
+
+/** Where `node` would send connections wrongly, at most 10: for a report of what broke. */
+export async function differences(bed: Bed, node: LbName): Promise<string[]> {
+  const table = await establishedOn(bed.of(node).client);
+  return (await bed.load.list())
+    .filter((connection) => table.get(keyOf(connection)) !== connection.backend)
+    .slice(0, 10)
+    .map((one) => `${keyOf(one)}: ${table.get(keyOf(one)) ?? 'unknown'} instead of ${one.backend}`);
+}
+
+async function establishedOn(client: SpillwayClient): Promise<Map<string, string>> {
+  const table = new Map<string, string>();
+  const filter = { protocol: 'TCP', vipPort: tcpPort, state: 'ESTABLISHED' } as const;
+  let pageToken = '';
+  do {
+    const page: messages.ListSessionsResponse = await client.sessions.list(
+      { filter, pageSize: 10_000, pageToken },
+      { timeoutMs: 10_000 },
+    );
+    for (const { client: address, clientPort, backend } of page.sessions)
+      table.set(`${address} ${clientPort}`, backend);
+    pageToken = page.nextPageToken;
+  } while (pageToken !== '');
+  return table;
+}
+
+function keyOf({ address, port }: Connection): string {
+  return `${address} ${port}`;
+}
