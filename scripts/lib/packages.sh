@@ -5,8 +5,11 @@ APT=(apt-get -y -q -o DPkg::Lock::Timeout=120 -o Dpkg::Use-Pty=0)
 POLICY=/usr/sbin/policy-rc.d
 POLICY_MARK='# spillway scripts/setup: no service starts while it installs packages'
 
-# Services of these packages would take port 80 or 9090 of the host: they are only wanted for their binaries.
-UNWANTED_SERVICES=(prometheus.service prometheus-node-exporter.service)
+# Services of these packages would take port 80, 179 or 9090 of the host: they are only wanted for their binaries.
+declare -A UNWANTED_SERVICES=(
+	[prometheus]='prometheus.service prometheus-node-exporter.service'
+	[bird2]='bird.service'
+)
 
 missing_packages() {
 	local -A installed=()
@@ -42,10 +45,11 @@ allow_service_start() {
 
 # Without this the services would start at the next boot.
 disable_new_services() {
-	local unit
+	local name unit units
 	command -v systemctl >/dev/null || return 0
-	for unit in "${UNWANTED_SERVICES[@]}"; do
-		if [[ " $* " == *" ${unit%.service}"[-\ ]* ]]; then systemctl --quiet disable "$unit" 2>/dev/null || true; fi
+	for name; do
+		read -ra units <<<"${UNWANTED_SERVICES[$name]-}"
+		for unit in "${units[@]}"; do systemctl --quiet disable "$unit" 2>/dev/null || true; done
 	done
 }
 

@@ -24,6 +24,11 @@ export interface RouteMessage {
   readonly prefixBits: number;
   /** RTN_UNICAST, RTN_LOCAL, RTN_BLACKHOLE... */
   readonly type: number;
+  readonly table: number;
+  /** RTPROT_: who put it there. */
+  readonly protocol: number;
+  /** 0: none. */
+  readonly metric: number;
   readonly oif: number | null;
   readonly gateway: Ip | null;
   readonly preferredSource: Ip | null;
@@ -150,6 +155,9 @@ function decodeRoute(header: Header, body: Uint8Array, attributes: Attributes): 
     destination: ipFrom(attributes.get(RTA.DST), family),
     prefixBits,
     type: body[7] ?? 0,
+    table: u32Attribute(attributes, RTA.TABLE) ?? body[4] ?? 0,
+    protocol: body[5] ?? 0,
+    metric: u32Attribute(attributes, RTA.PRIORITY) ?? 0,
     oif: u32Attribute(attributes, RTA.OIF),
     gateway: ipFrom(attributes.get(RTA.GATEWAY), family) ?? viaFrom(attributes.get(RTA.VIA)),
     preferredSource: ipFrom(attributes.get(RTA.PREFSRC), family),

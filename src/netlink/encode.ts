@@ -1,5 +1,5 @@
-import { familyOf, type Ip, ipToPlainBytes } from '../base/ip.js';
-import { AF_INET, AF_INET6, NDA, NLM_F, NTF, NTF_EXT, NUD, RTA, RTM } from './kernel.js';
+import { type Family, familyOf, type Ip, ipToPlainBytes } from '../base/ip.js';
+import { AF_INET, AF_INET6, NDA, NLM_F, NTF, NTF_EXT, NUD, RT_SCOPE, RTA, RTM, RTN } from './kernel.js';
 import { type Attribute, u16Payload, u32Payload, writeMessage } from './wire.js';
 
 export interface Neighbour {
@@ -29,6 +29,58 @@ export function encodeRouteLookup(sequence: number, address: Ip): Uint8Array {
   return writeMessage({ type: RTM.GETROUTE, flags: NLM_F.REQUEST, sequence }, fixed, [
     { type: RTA.DST, payload: bytes },
   ]);
+}
+
+/** Every route of one family in all tables: NEWROUTE messages, then DONE. */
+export function encodeRouteDump(sequence: number, family: Family): Uint8Array {
+  const fixed = new Uint8Array(12);
+  fixed[0] = family === 4 ? AF_INET : AF_INET6;
+  return writeMessage({ type: RTM.GETROUTE, flags: NLM_F.REQUEST | NLM_F.DUMP, sequence }, fixed, []);
+}
+
+/** What tells routes of one table apart. */
+export interface RouteKey {
+  readonly family: Family;
+  /** Null: the default route. */
+  readonly destination: Ip | null;
+  readonly prefixBits: number;
+  readonly table: number;
+  /** RTPROT_ */
+  readonly protocol: number;
+  /** 0: none. */
+  readonly metric: number;
+}
+
+/**
+ * Adds a route that leads nowhere, there to be read by others from a table of its own. Acknowledged; refused (EEXIST)
+ * where one of the same address, table and metric is, whoever put it there.
+ */
+export function encodeBlackhole(sequence: number, key: RouteKey): Uint8Array {
+  const flags = NLM_F.REQUEST | NLM_F.ACK | NLM_F.CREATE | NLM_F.EXCL;
+  return writeRoute({ type: RTM.NEWROUTE, flags, sequence }, key, { scope: RT_SCOPE.UNIVERSE, type: RTN.BLACKHOLE });
+}
+
+/** Removes a route of any type. Acknowledged; ESRCH where there is none. */
+export function encodeRouteRemoval(sequence: number, key: RouteKey): Uint8Array {
+  const flags = NLM_F.REQUEST | NLM_F.ACK;
+  return writeRoute({ type: RTM.DELROUTE, flags, sequence }, key, { scope: RT_SCOPE.NOWHERE, type: RTN.UNSPEC });
+}
+
+function writeRoute(
+  header: { readonly type: number; readonly flags: number; readonly sequence: number },
+  { family, destination, prefixBits, table, protocol, metric }: RouteKey,
+  { scope, type }: { readonly scope: number; readonly type: number },
+): Uint8Array {
+  const fixed = new Uint8Array(12);
+  fixed[0] = family === 4 ? AF_INET : AF_INET6;
+  fixed[1] = prefixBits;
+  fixed[5] = protocol;
+  fixed[6] = scope;
+  fixed[7] = type;
+  const attributes: Attribute[] = [{ type: RTA.TABLE, payload: u32Payload(table) }];
+  if (destination !== null) attributes.push({ type: RTA.DST, payload: ipToPlainBytes(destination) });
+  if (metric !== 0) attributes.push({ type: RTA.PRIORITY, payload: u32Payload(metric) });
+  return writeMessage(header, fixed, attributes);
 }
 
 export type NeighbourWish =

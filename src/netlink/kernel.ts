@@ -15,6 +15,7 @@ export const NLM_F = {
   CAPPED: 0x100,
   ACK_TLVS: 0x200,
   REPLACE: 0x100,
+  EXCL: 0x200,
   DUMP: 0x300,
   CREATE: 0x400,
 } as const;
@@ -65,7 +66,7 @@ export const BOND = { STATE_ACTIVE: 0, LINK_UP: 0, MODE_ACTIVE_BACKUP: 1, MODE_T
 export const ETH_P = { VLAN_8021Q: 0x8100 } as const;
 export const IFF = { UP: 0x1, LOOPBACK: 0x8, RUNNING: 0x40, LOWER_UP: 0x10000 } as const;
 
-export const RTA = { DST: 1, OIF: 4, GATEWAY: 5, PREFSRC: 7, METRICS: 8, TABLE: 15, VIA: 18 } as const;
+export const RTA = { DST: 1, OIF: 4, GATEWAY: 5, PRIORITY: 6, PREFSRC: 7, METRICS: 8, TABLE: 15, VIA: 18 } as const;
 export const RTAX = { MTU: 2 } as const;
 export const RTN = {
   UNSPEC: 0,
@@ -78,6 +79,8 @@ export const RTN = {
   UNREACHABLE: 7,
   PROHIBIT: 8,
 } as const;
+/** Of a removal, NOWHERE means any. */
+export const RT_SCOPE = { UNIVERSE: 0, NOWHERE: 255 } as const;
 /** IPv6 keeps a cloned entry for each path MTU learnt: not a change of the routes. */
 export const RTM_F_CLONED = 0x200;
 

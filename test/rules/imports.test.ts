@@ -30,7 +30,7 @@ const table: Readonly<Record<string, Allowed>> = {
     types: ['cluster/types', 'compile/compiled', 'config/cluster'],
     packages: ['@grpc/grpc-js'],
   },
-  bgp: { values: ['base', 'netlink/wire'], types: ['config/cluster'] },
+  bgp: { values: ['base', 'netlink'], types: ['config/cluster'] },
   dataplane: { values: ['abi', 'base', 'compile'] },
   events: { values: ['abi', 'base'] },
   metrics: { values: ['base'], types: ['api/port'], packages: ['prom-client'] },
