@@ -10,6 +10,7 @@ import { describeOp } from '../compile/ops.js';
 import { addressOfCheck } from '../compile/pool.js';
 import { type AgentConfig, readClusterSecret } from '../config/agent.js';
 import type { Desired } from '../config/desired.js';
+import { configDigest } from '../config/digest.js';
 import { openStore } from '../config/store.js';
 import { NetlinkSocket, Prober } from '../dataplane/addon.js';
 import { parseDropSamples } from '../events/drop-samples.js';
@@ -26,6 +27,7 @@ import { adoptIds } from './adopt-ids.js';
 import { createCapturePort } from './capture.js';
 import { Controller } from './controller.js';
 import { detachInstance, openNode, siteOf } from './dataplane-node.js';
+import { HealthAgreement, standingWords } from './health-agreement.js';
 import { goneKeys, HealthSaver, restoreHealth } from './health-memory.js';
 import { LimitGauges } from './limit-gauge.js';
 import { openMeter, ownersOf } from './metering.js';
@@ -109,8 +111,8 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
     concurrency: config.healthChecks.concurrency,
     onCheck: (check) => metrics.onHealthCheck(check),
     onChanges: (changes) => {
+      agreement.take(changes);
       for (const change of changes) {
-        controller.observed.setHealth(change.key, change.to);
         log.info({ ...change }, `backend ${change.key} is ${change.to}: ${change.reason}`);
       }
       // It may have come back as another host: asked at once, its MAC is followed within the next checks.
@@ -121,6 +123,17 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
     },
   });
 
+  const agreement: HealthAgreement = new HealthAgreement({
+    config: config.agreement,
+    observed: () => controller.observed,
+    onChanges: (changes) => {
+      for (const { key, to, standing } of changes) {
+        log.info({ key, to, standing }, `backend ${key} counts as ${to}: ${standingWords(standing)}`);
+      }
+      controller.recompute();
+      notify();
+    },
+  });
   const metrics = createMetrics({ status: () => status(false), reported: () => meter.reported() });
   let metered: Desired['loadBalancers'] | null = null;
   let checks: readonly (readonly CheckTarget[])[] = [];
@@ -131,6 +144,7 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
       checks = now;
       health.setTargets(now.flat());
     }
+    agreement.setTargets(compiled.pools, configDigest(controller.current().desired));
     if (configuration) {
       const { desired } = controller.current();
       if (desired.loadBalancers !== metered) meter.own(ownersOf(compiled, desired));
@@ -241,6 +255,7 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
     ...reconciler!.problems(),
     ...tracker.problems(),
     ...health.problems(),
+    ...agreement.problems(),
     ...meterProblems(),
   ];
   const status = (summary: boolean): Status =>
@@ -256,6 +271,7 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
         gauges,
         sessionCounts: () => sweeper.counts,
         health: (key) => health.record(key),
+        standing: (key) => agreement.standing(key),
         attachments: () => node.attachments(siteOf(tracker)),
         dropSample: (reason) => samples.get(reason) ?? null,
         reconciliation: () => reconciler!.status(),

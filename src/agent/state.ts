@@ -8,7 +8,9 @@ import type { NextHop, WayOut } from '../netlink/types.js';
 
 /** Observed state as it comes in, and which of it the last compile has not seen yet. */
 export class ObservedState {
+  /** What counts, and what this node's checks say: the same, unless other nodes see it otherwise. */
   readonly #health = new Map<string, HealthState>();
+  readonly #ownHealth = new Map<string, HealthState>();
   readonly #nextHops = new Map<Ip, NextHop>();
   #waysOut: ReadonlyMap<string, WayOut> = new Map();
   #waysOutChanged = false;
@@ -22,6 +24,7 @@ export class ObservedState {
   get now(): Observed {
     return {
       health: this.#health,
+      ownHealth: this.#ownHealth,
       nextHops: this.#nextHops,
       waysOut: this.#waysOut,
       recoveredAtMs: this.#recoveredAtMs,
@@ -29,13 +32,25 @@ export class ObservedState {
     };
   }
 
-  /** What was unhealthy and is healthy has come back; what is healthy from the first has not been away. */
-  setHealth(key: string, state: HealthState): void {
+  healthOf(key: string): HealthState {
+    return this.#health.get(key) ?? 'unknown';
+  }
+
+  ownHealthOf(key: string): HealthState {
+    return this.#ownHealth.get(key) ?? 'unknown';
+  }
+
+  /**
+   * `agreed`: what the nodes of the cluster say together. What counted as unhealthy and counts as healthy has come back;
+   * what is healthy from the first has not been away.
+   */
+  setHealth(key: string, own: HealthState, agreed: HealthState = own): void {
     const before = this.#health.get(key);
-    if (before === state) return;
-    if (state !== 'healthy') this.#recoveredAtMs.delete(key);
+    if (before === agreed && this.#ownHealth.get(key) === own) return;
+    if (agreed !== 'healthy') this.#recoveredAtMs.delete(key);
     else if (before === 'unhealthy') this.#recoveredAtMs.set(key, this.clock());
-    this.#health.set(key, state);
+    this.#health.set(key, agreed);
+    this.#ownHealth.set(key, own);
     this.#healthKeys.add(key);
   }
 
@@ -53,6 +68,7 @@ export class ObservedState {
   forget({ keys = [], addresses = [] }: { keys?: Iterable<string>; addresses?: Iterable<Ip> }): void {
     for (const key of keys) {
       this.#health.delete(key);
+      this.#ownHealth.delete(key);
       this.#recoveredAtMs.delete(key);
     }
     for (const address of addresses) this.#nextHops.delete(address);

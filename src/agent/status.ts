@@ -10,11 +10,13 @@ import type {
   TableEvent,
   TrafficStatus,
 } from '../api/port.js';
+import type { Standing } from '../cluster/agreement.js';
 import type { CompiledBackend, CompiledService } from '../compile/compiled.js';
 import type { Counters, TrafficCount } from '../dataplane/counters.js';
 import type { LimitMap } from '../dataplane/limits.js';
 import type { HealthRecord } from '../health/types.js';
 import type { Controller } from './controller.js';
+import { disagreement } from './health-agreement.js';
 import type { LimitGauges } from './limit-gauge.js';
 import { limitStatuses } from './limit-status.js';
 import { reasons, tableEventWords } from './reasons.js';
@@ -31,6 +33,7 @@ export interface StatusSources {
   readonly gauges: Pick<LimitGauges, 'ratesOf'>;
   readonly sessionCounts: () => SessionCounts | null;
   readonly health: (key: string) => HealthRecord | null;
+  readonly standing: (key: string) => Standing | null;
   readonly attachments: () => readonly AttachmentStatus[];
   readonly dropSample: (reason: number) => DropSample | null;
   readonly reconciliation: () => Status['reconciliation'];
@@ -145,24 +148,37 @@ function listeners(
 }
 
 function backendStatus(
-  { health }: StatusSources,
-  { backend, effectiveWeight, health: state, up, problem, nextHopMac, device, vlan, checkKey }: CompiledBackend,
+  { health, standing }: StatusSources,
+  {
+    backend,
+    effectiveWeight,
+    health: agreed,
+    ownHealth: own,
+    up,
+    problem,
+    nextHopMac,
+    device,
+    vlan,
+    checkKey,
+  }: CompiledBackend,
   traffic: TrafficStatus,
 ): BackendStatus {
-  const record = state === 'unchecked' ? null : health(checkKey);
+  const record = own === 'unchecked' ? null : health(checkKey);
+  const others = own === 'unchecked' ? '' : disagreement(own, standing(checkKey));
   return {
     name: backend.name,
     address: backend.address,
     weight: backend.weight,
     effectiveWeight,
     zone: backend.zone,
-    health: state,
+    health: own,
+    agreedHealth: agreed,
     up,
     draining: backend.weight === 0,
     nextHopMac,
     egressInterface: device,
     egressVlan: vlan,
-    reason: problem || (record?.reason ?? ''),
+    reason: problem || [record?.reason ?? '', others].filter((text) => text !== '').join('; '),
     sinceMs: record?.sinceMs ?? null,
     lastCheckUs: record?.lastCheckUs ?? null,
     traffic,

@@ -75,6 +75,7 @@ function toBackendStatus(from: port.BackendStatus): Input<message.BackendStatus>
   return {
     ...from,
     health: healthStates[from.health],
+    agreedHealth: healthStates[from.agreedHealth],
     since: toTimestamp(from.sinceMs),
     lastCheckDuration: from.lastCheckUs === null ? null : toDuration(from.lastCheckUs / 1000),
     history: from.history.map((change) => ({

@@ -225,6 +225,8 @@ export interface BackendStatus {
   readonly effectiveWeight: number;
   readonly zone: string;
   readonly health: 'healthy' | 'unhealthy' | 'unknown' | 'unchecked';
+  /** What counts. */
+  readonly agreedHealth: BackendStatus['health'];
   readonly up: boolean;
   readonly draining: boolean;
   readonly nextHopMac: string;

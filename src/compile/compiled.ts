@@ -9,8 +9,10 @@ import type { Tables } from './tables.js';
 
 /** What is seen of the world: an input of compile, never a patch to the maps. */
 export interface Observed {
-  /** By CheckTarget.key; absent = unknown. */
+  /** What counts, by CheckTarget.key; absent = unknown. */
   readonly health: ReadonlyMap<string, HealthState>;
+  /** What this node's own checks say, where that may be something else; it is remembered over restarts. */
+  readonly ownHealth?: ReadonlyMap<string, HealthState>;
   readonly nextHops: ReadonlyMap<Ip, NextHop>;
   /** When a backend was last seen to become healthy after it was unhealthy, by CheckTarget.key; for slow start. */
   readonly recoveredAtMs?: ReadonlyMap<string, number>;
@@ -77,7 +79,10 @@ export interface CompiledBackend {
   readonly backend: Backend;
   /** Key of its health record. */
   readonly checkKey: string;
+  /** What counts: with other nodes, what they agree on. */
   readonly health: HealthState | 'unchecked';
+  /** What this node's checks say. */
+  readonly ownHealth: HealthState | 'unchecked';
   readonly up: boolean;
   /** Less than its own during slow start. */
   readonly effectiveWeight: number;

@@ -42,6 +42,7 @@ interface Candidate {
   readonly identity: bigint;
   readonly checkKey: string;
   readonly health: HealthState | 'unchecked';
+  readonly ownHealth: HealthState | 'unchecked';
   readonly nextHop: NextHop;
   /** 0: packets go back by the way that they came. */
   readonly egress: number;
@@ -130,6 +131,7 @@ function candidateOf(spec: PoolSpec, backend: Backend, observed: Observed, ids: 
     id: ids.backends.assign(identity),
     checkKey,
     health: spec.check ? (observed.health.get(checkKey) ?? 'unknown') : 'unchecked',
+    ownHealth: spec.check ? ((observed.ownHealth ?? observed.health).get(checkKey) ?? 'unknown') : 'unchecked',
     nextHop,
     egress: isSteered(nextHop) ? ids.egresses.assign(egressIdentity(nextHop.device)) : 0,
     reachable: nextHop.state === 'resolved',
@@ -164,6 +166,7 @@ function backendOf(spec: PoolSpec, pool: number, candidate: Candidate, failingOp
     backend,
     checkKey: candidate.checkKey,
     health,
+    ownHealth: candidate.ownHealth,
     up,
     effectiveWeight: (backend.weight * candidate.ramp.parts) / weightScale,
     problem: nextHop.state === 'unresolved' ? `no next hop: ${nextHop.reason}` : '',
@@ -176,7 +179,7 @@ function backendOf(spec: PoolSpec, pool: number, candidate: Candidate, failingOp
 
 function backendRow(
   spec: PoolSpec,
-  { backend, egress, health, identity, nextHop, ramp }: Candidate,
+  { backend, egress, ownHealth, identity, nextHop, ramp }: Candidate,
   up: boolean,
 ): BackendRow {
   const { mode, outerBytes, protocol } = outerOf(spec.group, backend);
@@ -190,8 +193,8 @@ function backendRow(
     flags:
       BackendFlags.BACKEND_IN_USE |
       (up ? BackendFlags.BACKEND_UP : 0) |
-      (health === 'healthy' ? BackendFlags.BACKEND_HEALTHY : 0) |
-      (health === 'healthy' || health === 'unhealthy' ? BackendFlags.BACKEND_CHECKED : 0) |
+      (ownHealth === 'healthy' ? BackendFlags.BACKEND_HEALTHY : 0) |
+      (ownHealth === 'healthy' || ownHealth === 'unhealthy' ? BackendFlags.BACKEND_CHECKED : 0) |
       (backend.weight === 0 ? BackendFlags.BACKEND_DRAINING : 0) |
       (egress === 0 ? 0 : BackendFlags.BACKEND_STEERED),
     outerSum: tunnel && backend.family === 4 ? outerSum(source, address, protocol) : 0,

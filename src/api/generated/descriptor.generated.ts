@@ -2665,6 +2665,11 @@ export const descriptor: object = {
          "type": "double",
          "id": 16,
          "protoName": "effective_weight"
+        },
+        "agreedHealth": {
+         "type": "HealthState",
+         "id": 17,
+         "protoName": "agreed_health"
         }
        }
       },

@@ -958,6 +958,7 @@ export interface BackendStatus {
   name: string;
   address: string;
   weight: number;
+  /** What this node's own checks say. */
   health: HealthState;
   /** Takes packets. */
   up: boolean;
@@ -978,8 +979,10 @@ export interface BackendStatus {
   egressInterface: string;
   /** The tag that they leave with; 0 = none. */
   egressVlan: number;
-  /** As `weight`; less while slow start lasts. */
+  /** As `weight`; less while slow start lasts, and in another zone than the one that the listener prefers. */
   effectiveWeight: number;
+  /** What counts: `health`, unless other nodes are heard that see it otherwise. `reason` then says how many. */
+  agreedHealth: HealthState;
 }
 
 export interface HealthChange {

@@ -260,6 +260,7 @@ function statusOf(agent: FakeAgent, summary: boolean): Status {
                 effectiveWeight: 55,
                 zone: 'a',
                 health: 'unhealthy',
+                agreedHealth: 'healthy',
                 up: true,
                 draining: false,
                 nextHopMac: '',

@@ -13,7 +13,7 @@ test('Status has every field of the agent, 64-bit counters and times included', 
   t.like(listener, { protocol: 'TCP', forwarding: 'IPIP', scheduler: 'TCH', failingOpen: true });
   t.is(listener!.traffic!.packets, 9_007_199_254_740_993n);
   const [backend] = listener!.backends;
-  t.like(backend, { health: 'UNHEALTHY', up: true, zone: 'a' });
+  t.like(backend, { health: 'UNHEALTHY', agreedHealth: 'HEALTHY', up: true, zone: 'a' });
   t.deepEqual(backend!.lastCheckDuration, { seconds: 0n, nanos: 1_500_000 });
   t.like(backend!.history[0], { from: 'UNKNOWN', to: 'UNHEALTHY', reason: 'connect: ECONNREFUSED' });
   t.like(status.reasons[0], { reason: 'no_listener', drop: true, packets: 5n });

@@ -10,6 +10,7 @@ export function backend(name: string, change: Partial<BackendStatus> = {}): Back
     effectiveWeight: 100,
     zone: 'a',
     health: 'healthy',
+    agreedHealth: 'healthy',
     up: true,
     draining: false,
     nextHopMac: '02:00:5e:10:00:0b',

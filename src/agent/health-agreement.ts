@@ -1,0 +1,231 @@
+import { isSuspect, type Standing, standingOf } from '../cluster/agreement.js';
+import type { Verdicts } from '../cluster/types.js';
+import { agreementIdsOf } from '../compile/agreement-ids.js';
+import type { CompiledPool } from '../compile/compiled.js';
+import type { AgreementConfig } from '../config/cluster.js';
+import type { HealthChange, HealthState } from '../health/types.js';
+import type { ClusterSync } from '../sync/types.js';
+import type { ObservedState } from './state.js';
+
+/** What is needed of the cluster: ClusterSync has it. */
+export type AgreementNodes = Pick<ClusterSync, 'peers' | 'onPeers' | 'setVerdicts'>;
+
+/** What counts for traffic has changed. */
+export interface AgreedChange {
+  readonly key: string;
+  readonly from: HealthState;
+  readonly to: HealthState;
+  readonly standing: Standing;
+}
+
+export interface HealthAgreementOptions {
+  readonly config: AgreementConfig;
+  readonly observed: () => ObservedState;
+  /** Never empty: the tables are to be compiled again. */
+  readonly onChanges: (changes: readonly AgreedChange[]) => void;
+}
+
+const nobody: readonly Verdicts[] = [];
+
+/**
+ * From this node's verdicts and its peers' to the health that counts. Without `connect` this node's word is all there
+ * is. Costs what is named as unhealthy or unknown somewhere, not the number of backends.
+ */
+export class HealthAgreement {
+  readonly #options: HealthAgreementOptions;
+  readonly #pools = new Map<string, { readonly pool: CompiledPool; readonly ids: ReadonlyMap<string, bigint> }>();
+  readonly #idOf = new Map<string, bigint>();
+  readonly #keyOf = new Map<bigint, string>();
+  readonly #checked = new Set<bigint>();
+  readonly #unhealthy = new Set<bigint>();
+  readonly #unknown = new Set<bigint>();
+  #configDigest = 0n;
+  #nodes: AgreementNodes | null = null;
+  /** Of those that are heard. */
+  #peers = nobody;
+  #suspect: boolean | null = null;
+
+  constructor(options: HealthAgreementOptions) {
+    this.#options = options;
+  }
+
+  /** From now on the nodes of the cluster are heard, and hear of this one. Returns what ends that. */
+  connect(nodes: AgreementNodes): () => void {
+    this.#nodes = nodes;
+    const unwatch = nodes.onPeers(() => this.#hear());
+    this.#tell();
+    this.#hear();
+    return () => {
+      unwatch();
+      this.#nodes = null;
+      this.#replacePeers(nobody);
+    };
+  }
+
+  /** After each compile: the checks that there are, and the digest of the desired state that they are of. */
+  setTargets(pools: readonly CompiledPool[], configDigest: bigint): void {
+    const fresh = this.#replaceTargets(pools);
+    const before = this.#configDigest;
+    this.#configDigest = configDigest;
+    if (fresh.length === 0 && before === configDigest) return;
+    this.#tell();
+    // Peers that want the same are others now, and so is the meaning of what they leave unsaid.
+    this.#settle(before === configDigest ? fresh : new Set([...fresh, ...this.#named()]));
+  }
+
+  /** What this node's checks have found. Observed state is set here. */
+  take(changes: readonly Pick<HealthChange, 'key' | 'to'>[]): void {
+    const observed = this.#options.observed();
+    const ids: bigint[] = [];
+    for (const { key, to } of changes) {
+      const id = this.#idOf.get(key);
+      if (id === undefined) {
+        observed.setHealth(key, to);
+        continue;
+      }
+      this.#note(id, to);
+      ids.push(id);
+      observed.setHealth(key, to, this.#standing(id, to).state);
+    }
+    if (ids.length > 0) this.#tell();
+  }
+
+  /** Null: no other node is heard, or the key is of no check. */
+  standing(key: string): Standing | null {
+    const id = this.#idOf.get(key);
+    if (id === undefined || this.#peers.length === 0) return null;
+    return this.#standing(id, this.#ownOf(id));
+  }
+
+  /** This node alone sees many backends fail that pass for the others. */
+  get suspect(): boolean {
+    const { suspectPercent: percent } = this.#options.config;
+    this.#suspect ??= isSuspect(this.#own(), { checked: this.#checked, peers: this.#peers, percent });
+    return this.#suspect;
+  }
+
+  problems(): readonly string[] {
+    if (!this.suspect) return [];
+    return [
+      `this node alone sees more than ${this.#options.config.suspectPercent} % of the backends fail that other nodes see ` +
+        'healthy, which therefore keep their traffic: look at its interfaces and routes to them',
+    ];
+  }
+
+  #own(): Verdicts {
+    return { configDigest: this.#configDigest, unhealthy: this.#unhealthy, unknown: this.#unknown };
+  }
+
+  #tell(): void {
+    this.#suspect = null;
+    if (this.#nodes === null) return;
+    const { configDigest, unhealthy, unknown } = this.#own();
+    this.#nodes.setVerdicts({ configDigest, unhealthy: new Set(unhealthy), unknown: new Set(unknown) });
+  }
+
+  #hear(): void {
+    if (this.#nodes === null) return;
+    const heard = this.#nodes.peers().flatMap(({ alive, verdicts }) => (alive && verdicts !== null ? [verdicts] : []));
+    if (heard.length === this.#peers.length && heard.every((one, i) => one === this.#peers[i])) return;
+    this.#replacePeers(heard);
+  }
+
+  #replacePeers(peers: readonly Verdicts[]): void {
+    const named = this.#named();
+    this.#peers = peers;
+    this.#suspect = null;
+    this.#settle(new Set([...named, ...this.#named()]));
+  }
+
+  /** What is not simply healthy everywhere. */
+  #named(): Set<bigint> {
+    const named = new Set([...this.#unhealthy, ...this.#unknown]);
+    for (const { unhealthy, unknown } of this.#peers) {
+      for (const id of unhealthy) named.add(id);
+      for (const id of unknown) named.add(id);
+    }
+    return named;
+  }
+
+  #settle(ids: Iterable<bigint>): void {
+    const observed = this.#options.observed();
+    const changes: AgreedChange[] = [];
+    for (const id of ids) {
+      const key = this.#keyOf.get(id);
+      if (key === undefined) continue;
+      const own = this.#ownOf(id);
+      const standing = this.#standing(id, own);
+      const from = observed.healthOf(key);
+      if (from === standing.state) continue;
+      observed.setHealth(key, own, standing.state);
+      changes.push({ key, from, to: standing.state, standing });
+    }
+    if (changes.length > 0) this.#options.onChanges(changes);
+  }
+
+  #standing(id: bigint, own: HealthState): Standing {
+    const opinions = { own, configDigest: this.#configDigest, peers: this.#peers };
+    return standingOf(id, opinions, this.#options.config.quorum);
+  }
+
+  #ownOf(id: bigint): HealthState {
+    if (this.#unhealthy.has(id)) return 'unhealthy';
+    return this.#unknown.has(id) ? 'unknown' : 'healthy';
+  }
+
+  #note(id: bigint, own: HealthState): void {
+    this.#unhealthy.delete(id);
+    this.#unknown.delete(id);
+    if (own === 'unhealthy') this.#unhealthy.add(id);
+    else if (own === 'unknown') this.#unknown.add(id);
+  }
+
+  /** Pools that are the same objects are not looked into. Returns the checks that are new. */
+  #replaceTargets(pools: readonly CompiledPool[]): bigint[] {
+    const fresh: [string, bigint][] = [];
+    const gone = new Map(this.#pools);
+    for (const pool of pools) {
+      const before = this.#pools.get(pool.key);
+      gone.delete(pool.key);
+      if (before?.pool === pool) continue;
+      const ids = agreementIdsOf(pool);
+      this.#pools.set(pool.key, { pool, ids });
+      for (const [key, id] of before?.ids ?? []) if (ids.get(key) !== id) this.#remove(key, id);
+      for (const [key, id] of ids) if (this.#idOf.get(key) !== id) fresh.push([key, id]);
+    }
+    for (const [poolKey, { ids }] of gone) {
+      this.#pools.delete(poolKey);
+      for (const [key, id] of ids) this.#remove(key, id);
+    }
+    // After what goes: an id may pass from one pool to another.
+    for (const [key, id] of fresh) {
+      this.#idOf.set(key, id);
+      this.#keyOf.set(id, key);
+      this.#checked.add(id);
+      this.#note(id, this.#options.observed().ownHealthOf(key));
+    }
+    return fresh.map(([, id]) => id);
+  }
+
+  #remove(key: string, id: bigint): void {
+    if (this.#idOf.get(key) === id) this.#idOf.delete(key);
+    if (this.#keyOf.get(id) !== key) return;
+    this.#keyOf.delete(id);
+    this.#checked.delete(id);
+    this.#unhealthy.delete(id);
+    this.#unknown.delete(id);
+  }
+}
+
+/** "2 of 3 nodes see it healthy" */
+export function standingWords({ state, healthy, unhealthy }: Standing): string {
+  const says = state === 'unhealthy' ? unhealthy : healthy;
+  return `${says} of ${healthy + unhealthy} nodes see${says === 1 ? 's' : ''} it ${state === 'unhealthy' ? state : 'healthy'}`;
+}
+
+/** Why traffic goes on, or does not, though this node's own checks say otherwise; empty where they say the same. */
+export function disagreement(own: HealthState, standing: Standing | null): string {
+  if (standing === null || own === standing.state) return '';
+  const here = own === 'unknown' ? 'not checked here yet' : `${own} here`;
+  return `${here}, but ${standingWords(standing)}: ${standing.state === 'healthy' ? 'it takes traffic' : 'it takes none'}`;
+}

@@ -1,0 +1,279 @@
+/** From what this node and its peers see to what counts, on real pools. */
+import test from 'ava';
+import { BackendFlags } from '../../../src/abi/abi.generated.js';
+import {
+  type AgreedChange,
+  type AgreementNodes,
+  disagreement,
+  HealthAgreement,
+} from '../../../src/agent/health-agreement.js';
+import { ObservedState } from '../../../src/agent/state.js';
+import type { Peer, Verdicts } from '../../../src/cluster/types.js';
+import { agreementIdsOf } from '../../../src/compile/agreement-ids.js';
+import { compile } from '../../../src/compile/compile.js';
+import type { Compiled } from '../../../src/compile/compiled.js';
+import { IdLedger } from '../../../src/compile/ids.js';
+import type { Desired } from '../../../src/config/desired.js';
+import { configDigest } from '../../../src/config/digest.js';
+import type { HealthState } from '../../../src/health/types.js';
+import { backend, desiredOf, group, listener, loadBalancer, resolved, tcpCheck } from '../../support/desired.js';
+
+const web = (names: readonly string[], fields: Partial<Parameters<typeof listener>[0]> = {}): Desired =>
+  desiredOf(
+    [
+      loadBalancer(
+        'web',
+        ['192.0.2.10'],
+        [listener({ port: 443, backendGroup: 'web', healthCheck: tcpCheck, ...fields })],
+      ),
+    ],
+    [
+      group(
+        'web',
+        'IPIP',
+        names.map((name) => backend(name, `203.0.113.${20 + Number(name.slice(2))}`)),
+      ),
+    ],
+  );
+
+/** One node: what it wants, what it sees, whom it hears. */
+class Node {
+  nowMs = 1000;
+  readonly observed = new ObservedState(() => this.nowMs);
+  readonly changes: AgreedChange[] = [];
+  readonly agreement: HealthAgreement;
+  readonly ids = new IdLedger({ services: 16, pools: 16, backends: 64 });
+  compiled!: Compiled;
+  digest = 0n;
+  said: Verdicts | null = null;
+  peers: Peer[] = [];
+  listeners = new Set<() => void>();
+
+  constructor(quorum: 'majority' | number = 'majority') {
+    this.agreement = new HealthAgreement({
+      config: { quorum, suspectPercent: 50, suspectWithdraws: false },
+      observed: () => this.observed,
+      onChanges: (changes) => this.changes.push(...changes),
+    });
+  }
+
+  want(desired: Desired): this {
+    for (const { backends } of desired.backendGroups) {
+      for (const { address } of backends) this.observed.setNextHop(address, resolved(address));
+    }
+    this.compiled = this.compile(desired);
+    this.digest = configDigest(desired);
+    this.agreement.setTargets(this.compiled.pools, this.digest);
+    return this;
+  }
+
+  compile(desired: Desired): Compiled {
+    return compile(desired, this.observed.now, this.ids, { tickMs: 256 });
+  }
+
+  get nodes(): AgreementNodes {
+    return {
+      peers: () => this.peers,
+      onPeers: (listen) => {
+        this.listeners.add(listen);
+        return () => this.listeners.delete(listen);
+      },
+      setVerdicts: (verdicts) => {
+        this.said = verdicts;
+      },
+    };
+  }
+
+  connected(): this {
+    this.agreement.connect(this.nodes);
+    return this;
+  }
+
+  hears(...peers: (Verdicts | 'silent')[]): void {
+    this.peers = peers.map(
+      (verdicts, i) =>
+        ({ name: `n${i}`, alive: verdicts !== 'silent', verdicts: verdicts === 'silent' ? null : verdicts }) as Peer,
+    );
+    for (const listen of this.listeners) listen();
+  }
+
+  key(name: string): string {
+    return [...this.compiled.backends.values()].find(({ backend: { name: is } }) => is === name)!.checkKey;
+  }
+
+  id(name: string): bigint {
+    return agreementIdsOf(this.compiled.pools[0]!).get(this.key(name))!;
+  }
+
+  finds(state: HealthState, ...names: readonly string[]): void {
+    this.agreement.take(names.map((name) => ({ key: this.key(name), to: state })));
+  }
+
+  says(unhealthy: readonly string[] = [], unknown: readonly string[] = [], digest = this.digest): Verdicts {
+    const ids = (names: readonly string[]): Set<bigint> => new Set(names.map((name) => this.id(name)));
+    return { configDigest: digest, unhealthy: ids(unhealthy), unknown: ids(unknown) };
+  }
+
+  counts(name: string): HealthState {
+    return this.observed.healthOf(this.key(name));
+  }
+}
+
+const two = ['be1', 'be2'];
+
+test("without a cluster this node's word counts", (t) => {
+  const node = new Node().want(web(two));
+  node.finds('healthy', 'be1');
+  node.finds('unhealthy', 'be2');
+  t.deepEqual([node.counts('be1'), node.counts('be2')], ['healthy', 'unhealthy']);
+  t.is(node.agreement.standing(node.key('be2')), null);
+  t.false(node.agreement.suspect);
+});
+
+test('what one node of three sees fail keeps its traffic, and status says why; what two see fail leaves', (t) => {
+  const desired = web(two);
+  const node = new Node().want(desired).connected();
+  node.finds('healthy', ...two);
+  node.hears(node.says(), node.says());
+  node.finds('unhealthy', 'be1');
+  t.is(node.counts('be1'), 'healthy');
+  t.is(node.observed.ownHealthOf(node.key('be1')), 'unhealthy');
+  t.is(
+    disagreement('unhealthy', node.agreement.standing(node.key('be1'))),
+    'unhealthy here, but 2 of 3 nodes see it healthy: it takes traffic',
+  );
+  t.deepEqual(node.changes, []);
+  node.hears(node.says(['be1']), node.says());
+  t.is(node.counts('be1'), 'unhealthy');
+  t.deepEqual(
+    node.changes.map(({ key, from, to }) => ({ key, from, to })),
+    [{ key: node.key('be1'), from: 'healthy', to: 'unhealthy' }],
+  );
+  t.is(disagreement('unhealthy', node.agreement.standing(node.key('be1'))), '');
+  node.finds('healthy', 'be1');
+  t.is(node.counts('be1'), 'healthy', '1 of 3');
+});
+
+test('what two others see fail leaves here, too, though it passes', (t) => {
+  const node = new Node().want(web(two)).connected();
+  node.finds('healthy', ...two);
+  node.hears(node.says(['be2']), node.says(['be2']));
+  t.is(node.counts('be2'), 'unhealthy');
+  t.is(
+    disagreement('healthy', node.agreement.standing(node.key('be2'))),
+    'healthy here, but 2 of 3 nodes see it unhealthy: it takes none',
+  );
+});
+
+test('a peer that falls silent has no vote any more', (t) => {
+  const node = new Node().want(web(two)).connected();
+  node.finds('healthy', 'be2');
+  node.finds('unhealthy', 'be1');
+  node.hears(node.says(), node.says());
+  t.is(node.counts('be1'), 'healthy');
+  node.hears('silent', 'silent');
+  t.is(node.counts('be1'), 'unhealthy');
+  t.is(node.agreement.standing(node.key('be1')), null);
+});
+
+test('what was not checked here yet is what the others say', (t) => {
+  const node = new Node().want(web(two)).connected();
+  node.hears(node.says(['be2']));
+  t.deepEqual([node.counts('be1'), node.counts('be2')], ['healthy', 'unhealthy']);
+  t.is(
+    disagreement('unknown', node.agreement.standing(node.key('be1'))),
+    'not checked here yet, but 1 of 1 nodes sees it healthy: it takes traffic',
+  );
+});
+
+test('others are told what is unhealthy and unknown here, with the digest of what it is of', (t) => {
+  const node = new Node().want(web(two)).connected();
+  t.deepEqual(node.said, node.says([], two));
+  node.finds('unhealthy', 'be1');
+  t.deepEqual(node.said, node.says(['be1'], ['be2']));
+  node.finds('healthy', 'be1');
+  const before = node.said;
+  node.want(web(['be1', 'be2', 'be3']));
+  t.deepEqual(node.said, node.says([], ['be2', 'be3']));
+  t.not(node.said!.configDigest, before!.configDigest);
+  node.want(web(['be1']));
+  t.deepEqual(node.said, node.says(), 'what is checked no more is not named');
+});
+
+test('other nodes, with other histories, call the same check the same', (t) => {
+  const extra = listener({ name: 'first', port: 80, backendGroup: 'web', healthCheck: { ...tcpCheck, rise: 5 } });
+  const desired = web(two);
+  const with80 = desiredOf(
+    [{ ...desired.loadBalancers[0]!, listeners: [extra, ...desired.loadBalancers[0]!.listeners] }],
+    desired.backendGroups,
+  );
+  const young = new Node().want(desired);
+  const old = new Node().want(with80);
+  old.want(desired);
+  t.is(young.id('be1'), old.id('be1'));
+  const both = [...new Set(old.compile(with80).pools.flatMap((pool) => [...agreementIdsOf(pool).values()]))];
+  t.is(both.length, 4, 'each view has checks of its own');
+});
+
+test('slow start begins when it counts again, and the row remembers what this node saw', (t) => {
+  const desired = web(two, { slowStartMs: 60_000 });
+  const node = new Node().want(desired).connected();
+  node.finds('healthy', ...two);
+  node.hears(node.says(), node.says());
+  node.finds('unhealthy', 'be1');
+  node.nowMs = 2000;
+  node.finds('healthy', 'be1');
+  t.is(node.observed.now.recoveredAtMs!.size, 0, 'it never was out');
+  node.finds('unhealthy', 'be1');
+  const row = () => [...node.compile(desired).backends.values()].find(({ backend: { name } }) => name === 'be1')!.row;
+  const { BACKEND_HEALTHY, BACKEND_UP, BACKEND_CHECKED } = BackendFlags;
+  t.is(row().flags & (BACKEND_HEALTHY | BACKEND_UP | BACKEND_CHECKED), BACKEND_UP | BACKEND_CHECKED);
+  node.hears(node.says(['be1']), node.says());
+  t.is(row().flags & BACKEND_UP, 0);
+  node.nowMs = 9000;
+  node.hears(node.says(), node.says());
+  t.deepEqual([...node.observed.now.recoveredAtMs!], [[node.key('be1'), 9000]]);
+});
+
+test('a node that alone sees most of its backends fail says so of itself, and takes none of them out', (t) => {
+  const node = new Node().want(web(['be1', 'be2', 'be3'])).connected();
+  node.finds('healthy', 'be1', 'be2', 'be3');
+  node.hears(node.says(), node.says());
+  node.finds('unhealthy', 'be1', 'be2');
+  t.true(node.agreement.suspect);
+  t.regex(node.agreement.problems()[0]!, /alone sees more than 50 % .* look at its interfaces/);
+  t.deepEqual(
+    ['be1', 'be2', 'be3'].map((name) => node.counts(name)),
+    ['healthy', 'healthy', 'healthy'],
+  );
+  node.finds('healthy', 'be2');
+  t.false(node.agreement.suspect);
+  t.deepEqual(node.agreement.problems(), []);
+});
+
+test('peers that come to want something else have no opinion any more of what they do not name', (t) => {
+  const desired = web(two);
+  const node = new Node().want(desired).connected();
+  node.finds('healthy', 'be2');
+  node.finds('unhealthy', 'be1');
+  node.hears(node.says([], [], node.digest), node.says());
+  t.is(node.counts('be1'), 'healthy');
+  const [peer1, peer2] = [node.says(), node.says()];
+  node.hears(peer1, peer2);
+  node.want({ ...desired, backendGroups: desired.backendGroups.map((one) => ({ ...one, description: 'x' })) });
+  t.is(node.counts('be1'), 'unhealthy', 'this node went ahead');
+  node.hears(node.says(), peer2);
+  t.is(node.counts('be1'), 'healthy', 'one followed: 1 of 2');
+});
+
+test('who leaves the cluster goes by its own word', (t) => {
+  const node = new Node().want(web(two));
+  node.finds('healthy', 'be2');
+  const leave = node.agreement.connect(node.nodes);
+  node.finds('unhealthy', 'be1');
+  node.hears(node.says(), node.says());
+  t.is(node.counts('be1'), 'healthy');
+  leave();
+  t.is(node.counts('be1'), 'unhealthy');
+  t.is(node.listeners.size, 0);
+});

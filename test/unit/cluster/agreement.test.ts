@@ -1,0 +1,174 @@
+/** What nodes say of one check, what follows, and who is suspect. */
+import test from 'ava';
+import * as fc from 'fast-check';
+import { isSuspect, standingOf } from '../../../src/cluster/agreement.js';
+import type { Verdicts } from '../../../src/cluster/types.js';
+import type { HealthState } from '../../../src/health/types.js';
+import { holds } from '../../support/holds.js';
+
+const digest = 7n;
+const id = 1n;
+
+function verdicts(state: HealthState, configDigest = digest): Verdicts {
+  return {
+    configDigest,
+    unhealthy: new Set(state === 'unhealthy' ? [id] : []),
+    unknown: new Set(state === 'unknown' ? [id] : []),
+  };
+}
+
+const say = (own: HealthState, ...others: readonly HealthState[]) => ({
+  own,
+  configDigest: digest,
+  peers: others.map((state) => verdicts(state)),
+});
+
+const [up, down, none] = ['healthy', 'unhealthy', 'unknown'] as const;
+
+const table: readonly (readonly [own: HealthState, others: readonly HealthState[], majority: HealthState])[] = [
+  [down, [], down],
+  [up, [], up],
+  [none, [], none],
+  [down, [up], up],
+  [down, [down], down],
+  [down, [none], down],
+  [none, [down], down],
+  [none, [up], up],
+  [none, [up, down], up],
+  [down, [up, up], up],
+  [up, [down, down], down],
+  [down, [down, up], down],
+  [down, [down, up, up], up],
+  [down, [down, down, up], down],
+];
+
+for (const [own, others, expected] of table) {
+  test(`${own} here, ${others.join(', ') || 'nobody'} there: ${expected}`, (t) => {
+    t.is(standingOf(id, say(own, ...others), 'majority').state, expected);
+  });
+}
+
+test('a quorum of 2: two suffice among five, and one alone where no other has an opinion', (t) => {
+  t.is(standingOf(id, say(down, down, up, up, up), 2).state, down);
+  t.is(standingOf(id, say(down, up, up, up, up), 2).state, up);
+  t.is(standingOf(id, say(down, up), 2).state, up);
+  t.is(standingOf(id, say(down, none), 2).state, down);
+});
+
+test("a quorum of 1: this node's word, and the others' while it has none", (t) => {
+  t.is(standingOf(id, say(down, up, up), 1).state, down);
+  t.is(standingOf(id, say(up, down, down), 1).state, up);
+  t.is(standingOf(id, say(none, down, down, up), 1).state, down);
+});
+
+test('a peer that wants something else votes by what it names as unhealthy alone', (t) => {
+  const peers = [verdicts(up, 8n), verdicts(up, 9n)];
+  t.deepEqual(standingOf(id, { own: down, configDigest: digest, peers }, 'majority'), {
+    state: down,
+    healthy: 0,
+    unhealthy: 1,
+  });
+  const named = [verdicts(down, 8n), verdicts(down, 9n)];
+  t.is(standingOf(id, { own: up, configDigest: digest, peers: named }, 'majority').state, down);
+});
+
+const state = fc.constantFrom<HealthState>(up, down, none);
+const anyPeer = fc.record({ state, same: fc.boolean() }).map((one) => verdicts(one.state, one.same ? digest : 8n));
+const anyQuorum = fc.oneof(fc.constant('majority' as const), fc.integer({ min: 1, max: 5 }));
+const anyPeers = fc.array(anyPeer, { maxLength: 6 });
+
+test('no order of peers, and no peer without an opinion, changes anything', (t) => {
+  holds(
+    fc.property(state, anyPeers, anyQuorum, fc.infiniteStream(fc.nat()), (own, peers, quorum, order) => {
+      const standing = standingOf(id, { own, configDigest: digest, peers }, quorum);
+      const shuffled = peers
+        .map((peer) => ({ peer, at: order.next().value as number }))
+        .sort((a, b) => a.at - b.at)
+        .map(({ peer }) => peer);
+      t.deepEqual(standingOf(id, { own, configDigest: digest, peers: shuffled }, quorum), standing);
+      const more = [...peers, verdicts(none), verdicts(up, 8n), verdicts(none, 9n)];
+      t.deepEqual(standingOf(id, { own, configDigest: digest, peers: more }, quorum), standing);
+    }),
+  );
+});
+
+test('without a quorum nobody is taken out; where nobody says unhealthy nobody is either', (t) => {
+  holds(
+    fc.property(state, anyPeers, anyQuorum, (own, peers, quorum) => {
+      const { state: result, healthy, unhealthy } = standingOf(id, { own, configDigest: digest, peers }, quorum);
+      if (healthy + unhealthy === 0) t.is(result, none);
+      if (healthy + unhealthy > 0) t.not(result, none, 'whoever has an opinion decides');
+      if (result === down) t.true(unhealthy > 0);
+      if (quorum === 'majority') t.is(result === down, unhealthy > healthy);
+      else if (quorum > 1) t.is(result === down, unhealthy > 0 && (unhealthy >= quorum || healthy === 0));
+    }),
+  );
+});
+
+test('one more node that says unhealthy never brings a backend back, and one that recovers never takes it out', (t) => {
+  holds(
+    fc.property(state, anyPeers, anyQuorum, fc.nat(), (own, peers, quorum, at) => {
+      if (peers.length === 0) return;
+      const index = at % peers.length;
+      const result = (changed: HealthState) =>
+        standingOf(id, { own, configDigest: digest, peers: peers.with(index, verdicts(changed)) }, quorum).state;
+      t.false(result(down) === up && result(up) === down);
+    }),
+  );
+});
+
+test('alone is alone: its own word, with any quorum', (t) => {
+  holds(
+    fc.property(state, anyQuorum, (own, quorum) => {
+      t.is(standingOf(id, { own, configDigest: digest, peers: [] }, quorum).state, own);
+    }),
+  );
+});
+
+const many = (unhealthy: readonly number[], unknown: readonly number[] = [], configDigest = digest): Verdicts => ({
+  configDigest,
+  unhealthy: new Set(unhealthy.map(BigInt)),
+  unknown: new Set(unknown.map(BigInt)),
+});
+const checked = new Set([1n, 2n, 3n, 4n]);
+const suspect = (own: Verdicts, peers: readonly Verdicts[], percent = 50): boolean =>
+  isSuspect(own, { checked, peers, percent });
+
+test('who alone sees more than half of the backends down is suspect', (t) => {
+  t.true(suspect(many([1, 2, 3]), [many([])]));
+  t.false(suspect(many([1, 2]), [many([])]), 'half is not more than half');
+  t.false(suspect(many([1, 2, 3, 4]), [many([1, 2, 3, 4])]), 'what others see, too, is no fault of this node');
+  t.true(suspect(many([1, 2]), [many([]), many([3, 4])]), 'of those that pass for the others it sees all fail');
+  t.false(suspect(many([1, 2, 3, 4]), []), 'nobody else is there');
+  t.false(suspect(many([1, 2, 3, 4]), [many([], [1, 2, 3, 4])]), 'nobody else has an opinion');
+  t.false(suspect(many([1, 2, 3, 4]), [many([], [], 8n)]), 'nobody else wants the same');
+  t.true(suspect(many([4]), [many([], [1, 2, 3])]), 'of one that another has an opinion of, one');
+  t.true(suspect(many([1]), [many([])], 0), 'at 0 percent the first one makes suspect');
+  t.false(suspect(many([]), [many([])], 0));
+  t.false(suspect(many([9, 10, 11]), [many([])]), 'what is checked no more does not count');
+});
+
+test('suspicion is what counting one by one says', (t) => {
+  const some = fc.subarray([1, 2, 3, 4, 5]);
+  const one = fc.record({ bad: some, not: some, same: fc.boolean() }).map(({ bad, not, same }) =>
+    many(
+      bad,
+      not.filter((n) => !bad.includes(n)),
+      same ? digest : 8n,
+    ),
+  );
+  holds(
+    fc.property(some, fc.array(one, { maxLength: 4 }), fc.integer({ min: 0, max: 100 }), (bad, peers, percent) => {
+      const own = many(bad);
+      const pass = [...checked].filter((n) => {
+        const says = peers.map(
+          (peer) => standingOf(n, { own: none, configDigest: digest, peers: [peer] }, 'majority').state,
+        );
+        return says.includes(up) && !says.includes(down);
+      });
+      const alone = pass.filter((n) => own.unhealthy.has(n));
+      t.is(suspect(own, peers, percent), pass.length > 0 && alone.length / pass.length > percent / 100);
+    }),
+    { numRuns: 1000 },
+  );
+});
