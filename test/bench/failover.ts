@@ -15,11 +15,12 @@ const say = (line: string): void => {
 await buildDriver();
 const bed = { name: `fo${process.pid}`, zones: false, connections, perSecond, flows, say };
 if (random !== null) say(`seed ${random.seed}`);
-const events = random === null ? await runEvents(options.events, bed) : await runRandom(random, bed);
+const { results: events, faults } =
+  random === null ? await runEvents(options.events, bed) : await runRandom(random, bed);
 const report: Report = {
   settings: { connections, perSecond, flows, seed: random?.seed ?? null },
   events,
-  faults: events.flatMap(({ faults }) => faults),
+  faults: [...events.flatMap((event) => event.faults), ...faults],
 };
 process.stdout.write(`${options.json ? JSON.stringify(report, null, 2) : renderReport(report)}\n`);
 process.exitCode = report.faults.length > 0 ? 1 : 0;

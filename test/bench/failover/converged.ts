@@ -1,5 +1,5 @@
 /** Whether the cluster is as it should be again: asked over and over after each event. */
-import type { messages, SpillwayClient } from '../../../src/api/client.js';
+import type { Input, messages, SpillwayClient } from '../../../src/api/client.js';
 import type { LbName } from '../../support/lab/agent.js';
 import { pause } from '../../support/lab/until.js';
 import { type Bed, tcpPort, vips } from './bed.js';
@@ -107,17 +107,52 @@ export async function differences(bed: Bed, node: LbName): Promise<string[]> {
 async function establishedOn(client: SpillwayClient): Promise<Map<string, string>> {
   const table = new Map<string, string>();
   const filter = { protocol: 'TCP', vipPort: tcpPort, state: 'ESTABLISHED' } as const;
+  for await (const { client: address, clientPort, backend } of sessionsOf(client, filter)) {
+    table.set(`${address} ${clientPort}`, backend);
+  }
+  return table;
+}
+
+async function* sessionsOf(
+  client: SpillwayClient,
+  filter: Input<messages.SessionFilter>,
+): AsyncGenerator<messages.Session> {
   let pageToken = '';
   do {
-    const page: messages.ListSessionsResponse = await client.sessions.list(
-      { filter, pageSize: 10_000, pageToken },
-      { timeoutMs: 10_000 },
-    );
-    for (const { client: address, clientPort, backend } of page.sessions)
-      table.set(`${address} ${clientPort}`, backend);
+    const page = await client.sessions.list({ filter, pageSize: 10_000, pageToken }, { timeoutMs: 10_000 });
+    yield* page.sessions;
     pageToken = page.nextPageToken;
   } while (pageToken !== '');
-  return table;
+}
+
+/**
+ * Whether every session that any node has as established is on every node, on the same backend: not only those that are
+ * in use. One that is closing may have run out elsewhere. For a load that is paused.
+ */
+export async function tablesDiffer(bed: Bed): Promise<Lacking> {
+  const tables = await Promise.all(
+    bed.live.map(async (name) => {
+      const table = new Map<string, messages.Session>();
+      for await (const session of sessionsOf(bed.of(name).client, {})) {
+        const { protocol, client, clientPort, vip } = session;
+        table.set(`${protocol} ${client} ${clientPort} to ${vip}`, session);
+      }
+      return { name, table };
+    }),
+  );
+  for (const { name, table } of tables) {
+    for (const other of tables) {
+      let missing = 0;
+      for (const [key, { state, backend }] of table) {
+        if (state !== 'ESTABLISHED') continue;
+        const there = other.table.get(key);
+        if (there === undefined) missing++;
+        else if (there.backend !== backend) return `${key}: ${backend} on ${name}, ${there.backend} on ${other.name}`;
+      }
+      if (missing > 0) return `${missing} sessions that ${name} has as established are not on ${other.name}`;
+    }
+  }
+  return null;
 }
 
 function keyOf({ address, port }: Connection): string {

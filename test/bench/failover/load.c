@@ -41,6 +41,7 @@ struct options options = {
 struct counts counts;
 double now_ms;
 static int epoll;
+bool paused;
 static bool quitting;
 
 static void usage(void)
@@ -147,8 +148,8 @@ static void obey(const char *line)
 		tcp_churn(atoi(line + 6));
 	else if (!strcmp(line, "list"))
 		tcp_list();
-	else if (!strcmp(line, "pause") || !strcmp(line, "go on"))
-		udp_pause(*line == 'p');
+	else if (!strcmp(line, "pause"))
+		paused = true;
 	else if (!strcmp(line, "quit"))
 		quitting = true;
 	else

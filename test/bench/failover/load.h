@@ -46,6 +46,7 @@ struct counts {
 
 extern struct options options;
 extern struct counts counts;
+extern bool paused;   /* nothing is asked any more but by long-lived connections */
 extern double now_ms; /* of this turn of the loop */
 
 /* main.c */
@@ -77,6 +78,5 @@ void udp_start(void);
 void udp_tick(uint64_t tick);
 void udp_event(uint32_t index);
 void udp_note_gaps(void);
-void udp_pause(bool paused);
 
 #endif

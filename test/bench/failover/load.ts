@@ -127,6 +127,11 @@ export class Load {
     this.#say(`churn ${count}`);
   }
 
+  /** From now on there are no datagrams and no new connections. */
+  pause(): void {
+    this.#say('pause');
+  }
+
   list(): Promise<Connection[]> {
     return new Promise((resolve, reject) => {
       if (this.#ended !== null) reject(new Error(this.#ended));

@@ -5,7 +5,7 @@ import type { Bed, BedOptions } from './bed.js';
 import { loseSync, stopLosing } from './faults.js';
 import { monotonicMs } from './load.js';
 import { type Result, restore } from './measure.js';
-import { play, startBed } from './run.js';
+import { endsEqual, play, type Run, startBed } from './run.js';
 import { type Cast, type Scene, scenes } from './scenes.js';
 
 export interface Draw {
@@ -31,7 +31,7 @@ export function* draws(seed: number): Generator<Draw, never> {
 export async function runRandom(
   { minutes, seed }: { minutes: number; seed: number },
   options: BedOptions,
-): Promise<Result[]> {
+): Promise<Run> {
   const bed = await startBed(options);
   try {
     const endMs = monotonicMs() + minutes * 60_000;
@@ -41,7 +41,7 @@ export async function runRandom(
       results.push(...(await playDraw(bed, draw)));
     }
     await restore(bed);
-    return results;
+    return { results, faults: await endsEqual(bed) };
   } finally {
     await bed.close();
   }

@@ -1,30 +1,57 @@
 /** The events one after the other, in a lab of their own. */
+
+import { pause } from '../../support/lab/until.js';
 import { Bed, type BedOptions } from './bed.js';
+import { tablesDiffer } from './converged.js';
+import { monotonicMs } from './load.js';
 import { measure, type Result, restore } from './measure.js';
 import { type Cast, type Scene, scenes } from './scenes.js';
+
+export interface Run {
+  readonly results: readonly Result[];
+  /** Beside those of the events. */
+  readonly faults: readonly string[];
+}
 
 const usual: Cast = { node: 'lb2', backend: 'be3' };
 
 /** @param events: their names; empty: all. What comes before in a scene, or undoes it, is played and measured, too. */
-export async function runEvents(events: readonly string[], options: BedOptions): Promise<Result[]> {
+export async function runEvents(events: readonly string[], options: BedOptions): Promise<Run> {
   const results: Result[] = [];
+  const faults: string[] = [];
   for (const zones of [false, true]) {
     const wanted = scenes.filter((scene) => (scene.zones ?? false) === zones && isWanted(scene, events));
-    if (wanted.length > 0) results.push(...(await playAll(wanted, { ...options, zones })));
+    if (wanted.length === 0) continue;
+    const run = await playAll(wanted, { ...options, zones });
+    results.push(...run.results);
+    faults.push(...run.faults);
   }
-  return results;
+  return { results, faults };
+}
+
+/** When all is over, the tables of all nodes are the same. Nodes compare theirs each half minute. */
+export async function endsEqual(bed: Bed): Promise<string[]> {
+  bed.load.pause();
+  bed.options.say('comparing the tables of all nodes');
+  const deadline = monotonicMs() + 75_000;
+  for (;;) {
+    const lacking = await tablesDiffer(bed);
+    if (lacking === null) return [];
+    if (monotonicMs() > deadline) return [`at the end the tables differ: ${lacking}`];
+    await pause(500);
+  }
 }
 
 function isWanted({ acts }: Scene, events: readonly string[]): boolean {
   return events.length === 0 || acts.some(({ name }) => events.includes(name));
 }
 
-async function playAll(wanted: readonly Scene[], options: BedOptions): Promise<Result[]> {
+async function playAll(wanted: readonly Scene[], options: BedOptions): Promise<Run> {
   const bed = await startBed(options);
   try {
     const results: Result[] = [];
     for (const scene of wanted) results.push(...(await play(bed, scene, usual)));
-    return results;
+    return { results, faults: await endsEqual(bed) };
   } finally {
     await bed.close();
   }

@@ -281,7 +281,7 @@ void tcp_tick(uint64_t tick)
 		else if (longs[i].phase == IDLE)
 			ask(false, i);
 	}
-	shorts_due += options.per_second / 1000.0;
+	shorts_due += paused ? 0 : options.per_second / 1000.0;
 	for (; shorts_due >= 1; shorts_due--)
 		begin_short();
 	for (int i = tick % 64; i < MAX_SHORT; i += 64)

@@ -23,7 +23,6 @@ struct flow {
 };
 
 static struct flow *flows;
-static bool paused;
 
 void udp_start(void)
 {
@@ -45,13 +44,6 @@ void udp_start(void)
 		flow->last_answer_ms = now_ms;
 		watch(flow->fd, ABOUT(ABOUT_FLOW, i));
 	}
-}
-
-void udp_pause(bool yes)
-{
-	paused = yes;
-	for (int i = 0; i < options.flows; i++)
-		flows[i].last_answer_ms = clock_ms();
 }
 
 static void judge(struct flow *flow)
