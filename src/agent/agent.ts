@@ -25,6 +25,9 @@ import { createMetrics } from '../metrics/metrics.js';
 import { createNextHopTracker } from '../netlink/tracker.js';
 import { adoptIds } from './adopt-ids.js';
 import { createCapturePort } from './capture.js';
+import type { ClusterNode } from './cluster.js';
+import { openCluster, servedAllAlong } from './cluster-open.js';
+import { createClusterPort, withdraw } from './cluster-port.js';
 import { Controller } from './controller.js';
 import { detachInstance, openNode, siteOf } from './dataplane-node.js';
 import { HealthAgreement, standingWords } from './health-agreement.js';
@@ -71,6 +74,7 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
 
   let preparation: NextHopPreparation | null = null;
   let reconciler: Reconciler | null = null;
+  let cluster: ClusterNode | null = null;
   const tracker = createNextHopTracker({
     netlink: NetlinkSocket,
     interfaces: config.interfaces,
@@ -152,6 +156,7 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
       preparation?.forgetUnused();
       void sweeper.soon().catch(() => {});
     }
+    cluster?.refresh();
     notify();
   };
   const controller: Controller = new Controller({
@@ -177,7 +182,10 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
     ids,
     now: Date.now,
     renewServices: (numbers, reset) => meter.renew(numbers, reset),
-    onCounts: ({ byService }) => meter.peak(byService),
+    onCounts: ({ byService }) => {
+      meter.peak(byService);
+      cluster?.sample();
+    },
     onError: (error) => log.error({ err: error }, 'numbers out of use could not be freed'),
   });
 
@@ -221,6 +229,7 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
   });
   await sweeper.reserveNamed(have.services);
   await controller.start(have, saved);
+  const served = servedAllAlong(config, node, tracker.ports());
   const first = node.attachPorts(siteOf(tracker));
   for (const text of first.problems) log.error({}, text);
   reconciler = new Reconciler({
@@ -231,7 +240,10 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
     intervalMs: config.reconcileIntervalMs,
     attachProblems: first.problems,
     onRun: (run) => metrics.onReconcile(run),
-    onChange: notify,
+    onChange: () => {
+      cluster?.refresh();
+      notify();
+    },
   });
   const sweepTimer = setInterval(
     () => void sweeper.sweep().catch((error: unknown) => log.error({ err: error }, 'sweep failed')),
@@ -247,6 +259,9 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
     onError: (error) => log.error({ err: error }, 'what comes in for limits could not be measured'),
   });
   meter.start();
+  const parts = { version, startedAtMs, controller, node, tracker, sweeper, log, onChange: notify };
+  cluster = await openCluster(config, parts);
+  await cluster.start({ takesOver: served });
 
   const problems = (): string[] => [
     ...startProblems,
@@ -257,6 +272,7 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
     ...health.problems(),
     ...agreement.problems(),
     ...meterProblems(),
+    ...cluster!.problems(),
   ];
   const status = (summary: boolean): Status =>
     buildStatus(
@@ -318,6 +334,7 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
       interfaces: () => tracker.ports(),
       exclusively: (work) => controller.exclusively(work),
     }),
+    cluster: createClusterPort(cluster, { clock: systemClock, ...config.node }),
     node: {
       version: () => versionInfo(version, node),
       reconcile: async () => {
@@ -326,6 +343,8 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
       },
       detach: async () => {
         reconciler!.close();
+        const signal = AbortSignal.timeout(STOP_DEADLINE_MS);
+        await withdraw(cluster!, systemClock, { reason: 'the data plane is detached', signal });
         const interfaces = await controller.exclusively(async () => detachInstance(config));
         meter.sample();
         log.warn({ interfaces }, 'detached: traffic to the VIPs on this node stops');
@@ -334,7 +353,7 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
       },
     },
   };
-  const servers = await listen(config, { port, metrics, log });
+  const servers = await listen(config, { port, metrics, log, notReady: () => cluster!.notReady() });
   servers.api.setServing(true);
   log.info({ targets: servers.api.targets, adopted: node.adopted, version: controller.current().version }, 'ready');
 
@@ -345,6 +364,7 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
     async stop({ detach }) {
       await servers.api.stop({ deadlineMs: STOP_DEADLINE_MS });
       await servers.metrics?.close();
+      await cluster!.close({ withdraw: detach });
       unwatchConfig();
       clearInterval(sweepTimer);
       gauges.close();

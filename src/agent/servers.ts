@@ -17,6 +17,8 @@ export async function listen(
     port: AgentPort;
     metrics: Metrics;
     log: Logger;
+    /** Of the cluster: why this node should get no traffic. */
+    notReady: () => readonly string[];
   },
 ): Promise<{ api: ApiServer; metrics: MetricsServer | null }> {
   const { port, metrics, log } = parts;
@@ -32,7 +34,8 @@ export async function listen(
     const missing = node.attachments
       .filter(({ attached }) => !attached)
       .map((one) => `not attached to ${one.interface}`);
-    return port.config.current().version === 0 ? [...missing, 'no configuration was applied yet'] : missing;
+    const unconfigured = port.config.current().version === 0 ? ['no configuration was applied yet'] : [];
+    return [...missing, ...unconfigured, ...parts.notReady()];
   };
   const server = await startMetricsServer({
     host: config.metrics.host,

@@ -4,6 +4,7 @@ import type { Ip } from '../base/ip.js';
 import type { AccessControl, Desired, Forwarding, Limits, Protocol, Scheduler } from '../config/desired.js';
 import type { HealthChange } from '../health/types.js';
 import type { MeteringRecord, Report, Reported } from '../metering/types.js';
+import type { ClusterPort } from './cluster_port.js';
 
 /**
  * What the API needs of the agent; `agent/` implements it. Plain types: no protobuf on this side.
@@ -16,6 +17,7 @@ export interface AgentPort {
   readonly metering: MeteringPort;
   readonly node: NodePort;
   readonly capture: CapturePort;
+  readonly cluster: ClusterPort;
 }
 
 export interface Versioned {
@@ -390,4 +392,4 @@ export interface CapturedPacket {
   readonly backend: string;
 }
 
-export type { FieldViolation };
+export type { ClusterPort, FieldViolation };

@@ -6,6 +6,7 @@ import { HealthImplementation } from 'grpc-health-check';
 import { InvalidError, UnavailableError } from '../base/errors.js';
 import type { AgentConfig, TcpListen } from '../config/agent.js';
 import { captureService } from './capture_service.js';
+import { clusterService } from './cluster_service.js';
 import { configService } from './config_service.js';
 import { type CallHooks, type CallReport, implement } from './implement.js';
 import { meteringService } from './metering_service.js';
@@ -45,6 +46,7 @@ const services = [
   'MeteringService',
   'NodeService',
   'CaptureService',
+  'ClusterService',
 ] as const;
 
 /**
@@ -66,6 +68,7 @@ export async function createServer({ agent, listen, onCall, onFault }: ServerOpt
   implement(server, 'MeteringService', { handlers: meteringService(agent.metering), hooks });
   implement(server, 'NodeService', { handlers: nodeService(agent.node), hooks });
   implement(server, 'CaptureService', { handlers: captureService(agent.capture), hooks });
+  implement(server, 'ClusterService', { handlers: clusterService(agent.cluster), hooks });
   const health = addHealth(server);
   addReflection(server);
 

@@ -3,6 +3,7 @@ import {
   AlreadyExistsError,
   CapacityError,
   ConflictError,
+  DeadlineError,
   type FieldViolation,
   InvalidError,
   NotFoundError,
@@ -44,6 +45,7 @@ export function refusalOf(error: unknown): Refusal | null {
     return refusal(grpc.status.RESOURCE_EXHAUSTED, error, info('CAPACITY', { setting, limit, wanted }));
   }
   if (error instanceof UnavailableError) return refusal(grpc.status.UNAVAILABLE, error, info('UNAVAILABLE', {}));
+  if (error instanceof DeadlineError) return refusal(grpc.status.DEADLINE_EXCEEDED, error, info('STILL_GOING', {}));
   return null;
 }
 

@@ -67,3 +67,8 @@ export class CapacityError extends Error {
 export class UnavailableError extends Error {
   override readonly name = 'UnavailableError';
 }
+
+/** What was asked for is under way, and was not reached in the time that it was given: ask again to go on waiting. */
+export class DeadlineError extends Error {
+  override readonly name = 'DeadlineError';
+}

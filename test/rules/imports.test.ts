@@ -36,7 +36,7 @@ const table: Readonly<Record<string, Allowed>> = {
   metrics: { values: ['base'], types: ['api/port'], packages: ['prom-client'] },
   api: {
     values: ['base', 'config'],
-    types: ['addresses/use', 'health/types', 'metering/types'],
+    types: ['addresses/use', 'cluster/types', 'health/types', 'metering/types'],
     packages: ['@grpc/grpc-js', '@grpc/reflection', 'grpc-health-check', 'protobufjs'],
   },
   /* The other end of a tunnel, on a host of its own: of a load balancer it knows where to report to. */

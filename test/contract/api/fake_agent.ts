@@ -1,3 +1,4 @@
+import type { ActivateProgress, DrainProgress } from '../../../src/api/cluster_port.js';
 import type {
   AgentPort,
   Applied,
@@ -17,6 +18,7 @@ import type {
 } from '../../../src/api/port.js';
 import { ConflictError } from '../../../src/base/errors.js';
 import type { Desired } from '../../../src/config/desired.js';
+import { clusterStatus } from '../../support/cluster_status.js';
 
 /** The agent's contract kept in memory, with what tests want to look at and to break. */
 export class FakeAgent implements AgentPort {
@@ -110,6 +112,31 @@ export class FakeAgent implements AgentPort {
       return this.#or(report.usage.map(({ vip }) => vip).filter((vip) => vip !== '192.0.2.1'));
     },
   };
+
+  clusterStatus = clusterStatus();
+  drainTimeoutMs: number | null = null;
+  drainSteps: DrainProgress[] = [];
+  activateSteps: ActivateProgress[] = [];
+  readonly clusterWatchers = new Set<() => void>();
+
+  readonly cluster: AgentPort['cluster'] = {
+    get: () => this.#or(this.clusterStatus),
+    watch: (onChange) => {
+      this.clusterWatchers.add(onChange);
+      return () => this.clusterWatchers.delete(onChange);
+    },
+    drain: ({ timeoutMs }) => {
+      this.drainTimeoutMs = timeoutMs;
+      return this.#steps(this.drainSteps);
+    },
+    activate: () => this.#steps(this.activateSteps),
+  };
+
+  /** What there is of them, then the fault, if one waits. */
+  async *#steps<Step>(steps: readonly Step[]): AsyncGenerator<Step> {
+    yield* steps;
+    this.#or(null);
+  }
 
   readonly node: AgentPort['node'] = {
     version: () =>

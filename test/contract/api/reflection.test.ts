@@ -22,6 +22,7 @@ test('a client in another language learns the API by reflection and uses it', as
   const answers = JSON.parse(stdout) as Answers;
   t.deepEqual(answers.services, [
     'spillway.v1.CaptureService',
+    'spillway.v1.ClusterService',
     'spillway.v1.ConfigService',
     'spillway.v1.MeteringService',
     'spillway.v1.NodeService',

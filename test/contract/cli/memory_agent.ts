@@ -1,5 +1,6 @@
 import type { AgentPort, CapturedPacket, Session, SessionFilter, Versioned } from '../../../src/api/port.js';
 import { ConflictError } from '../../../src/base/errors.js';
+import { clusterStatus } from '../../support/cluster_status.js';
 import { backend, listener, status } from '../../unit/metrics/fixture.js';
 
 const captured: CapturedPacket = {
@@ -82,6 +83,16 @@ export function memoryAgent(): AgentPort {
         const purged = sessions.length - kept.length;
         sessions = kept;
         return purged;
+      },
+    },
+    cluster: {
+      get: clusterStatus,
+      watch: () => () => undefined,
+      async *drain() {
+        yield { life: 'stopped', announced: 0, packetsPerSecond: 0, done: true, message: 'drained' };
+      },
+      async *activate() {
+        yield { life: 'active', sessions: 1, sessionsExpected: 1, announced: 2, done: true, message: '' };
       },
     },
     node: {
