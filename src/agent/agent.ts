@@ -25,8 +25,7 @@ import { createMetrics } from '../metrics/metrics.js';
 import { createNextHopTracker } from '../netlink/tracker.js';
 import { adoptIds } from './adopt-ids.js';
 import { createCapturePort } from './capture.js';
-import type { ClusterNode } from './cluster.js';
-import { openCluster, servedAllAlong } from './cluster-open.js';
+import { type OpenedCluster, openCluster, servedAllAlong } from './cluster-open.js';
 import { createClusterPort, withdraw } from './cluster-port.js';
 import { Controller } from './controller.js';
 import { detachInstance, openNode, siteOf } from './dataplane-node.js';
@@ -74,7 +73,7 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
 
   let preparation: NextHopPreparation | null = null;
   let reconciler: Reconciler | null = null;
-  let cluster: ClusterNode | null = null;
+  let cluster: OpenedCluster | null = null;
   const tracker = createNextHopTracker({
     netlink: NetlinkSocket,
     interfaces: config.interfaces,
@@ -156,7 +155,7 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
       preparation?.forgetUnused();
       void sweeper.soon().catch(() => {});
     }
-    cluster?.refresh();
+    cluster?.onCompiled(compiled);
     notify();
   };
   const controller: Controller = new Controller({
@@ -184,7 +183,7 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
     renewServices: (numbers, reset) => meter.renew(numbers, reset),
     onCounts: ({ byService }) => {
       meter.peak(byService);
-      cluster?.sample();
+      cluster?.node.sample();
     },
     onError: (error) => log.error({ err: error }, 'numbers out of use could not be freed'),
   });
@@ -241,7 +240,7 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
     attachProblems: first.problems,
     onRun: (run) => metrics.onReconcile(run),
     onChange: () => {
-      cluster?.refresh();
+      cluster?.node.refresh();
       notify();
     },
   });
@@ -259,9 +258,18 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
     onError: (error) => log.error({ err: error }, 'what comes in for limits could not be measured'),
   });
   meter.start();
-  const parts = { version, startedAtMs, controller, node, tracker, sweeper, log, onChange: notify };
-  cluster = await openCluster(config, parts);
-  await cluster.start({ takesOver: served });
+  const localSessions = createSessionPort({
+    controller,
+    control,
+    table,
+    sweeper,
+    tickMs: node.clock.tickMs,
+    flowKey: () => node.settings.flowKey(),
+  });
+  const { purge } = localSessions;
+  const parts = { version, startedAtMs, secret, controller, node, tracker, sweeper, agreement, purge, log };
+  cluster = await openCluster(config, { ...parts, onChange: notify });
+  await cluster.node.start({ takesOver: served });
 
   const problems = (): string[] => [
     ...startProblems,
@@ -320,21 +328,14 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
         return unknownVips;
       },
     },
-    sessions: createSessionPort({
-      controller,
-      control,
-      table,
-      sweeper,
-      tickMs: node.clock.tickMs,
-      flowKey: () => node.settings.flowKey(),
-    }),
+    sessions: { ...localSessions, purge: cluster.purge },
     capture: createCapturePort({
       node,
       compiled: () => controller.compiled,
       interfaces: () => tracker.ports(),
       exclusively: (work) => controller.exclusively(work),
     }),
-    cluster: createClusterPort(cluster, { clock: systemClock, ...config.node }),
+    cluster: createClusterPort(cluster.node, { clock: systemClock, ...config.node }),
     node: {
       version: () => versionInfo(version, node),
       reconcile: async () => {
@@ -344,7 +345,7 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
       detach: async () => {
         reconciler!.close();
         const signal = AbortSignal.timeout(STOP_DEADLINE_MS);
-        await withdraw(cluster!, systemClock, { reason: 'the data plane is detached', signal });
+        await withdraw(cluster!.node, systemClock, { reason: 'the data plane is detached', signal });
         const interfaces = await controller.exclusively(async () => detachInstance(config));
         meter.sample();
         log.warn({ interfaces }, 'detached: traffic to the VIPs on this node stops');
@@ -353,7 +354,7 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
       },
     },
   };
-  const servers = await listen(config, { port, metrics, log, notReady: () => cluster!.notReady() });
+  const servers = await listen(config, { port, metrics, log, notReady: () => cluster!.node.notReady() });
   servers.api.setServing(true);
   log.info({ targets: servers.api.targets, adopted: node.adopted, version: controller.current().version }, 'ready');
 

@@ -1,50 +1,99 @@
 import { existsSync } from 'node:fs';
+import type { SessionPort } from '../api/port.js';
 import type { Logger } from '../base/log.js';
+import { openAnnouncer, systemDeps } from '../bgp/announcer.js';
+import type { Compiled } from '../compile/compiled.js';
 import { identityOf } from '../compile/identity.js';
 import type { AgentConfig } from '../config/agent.js';
-import { queryXdp } from '../dataplane/addon.js';
+import { NetlinkSocket, queryXdp } from '../dataplane/addon.js';
 import { linkPin } from '../dataplane/attach.js';
 import { pinsOf } from '../dataplane/layout.js';
 import { systemClock } from '../health/clock.js';
 import type { NextHopTracker } from '../netlink/tracker.js';
 import type { Port } from '../netlink/types.js';
 import { ClusterNode } from './cluster.js';
+import { DictionaryKeeper, openSessionStream, purgeEverywhere } from './cluster-sync.js';
 import type { Controller } from './controller.js';
 import { type DataPlaneNode, siteOf } from './dataplane-node.js';
+import type { HealthAgreement } from './health-agreement.js';
 import { LifeFile } from './life-file.js';
 import type { Sweeper } from './sweeper.js';
 
 export interface ClusterParts {
   readonly version: string;
   readonly startedAtMs: number;
+  readonly secret: Uint8Array | null;
   readonly controller: Controller;
   readonly node: DataPlaneNode;
   readonly tracker: NextHopTracker;
   readonly sweeper: Sweeper;
+  readonly agreement: HealthAgreement;
+  /** Of this node's sessions. */
+  readonly purge: SessionPort['purge'];
   readonly log: Logger;
   readonly onChange: () => void;
 }
 
+export interface OpenedCluster {
+  readonly node: ClusterNode;
+  /** Here and, with sync, on every node. */
+  readonly purge: SessionPort['purge'];
+  /** After each compile. */
+  onCompiled(compiled: Compiled): void;
+  problems(): readonly string[];
+  close(options: { readonly withdraw: boolean }): Promise<void>;
+}
+
 /** With what the configuration asks for: the sessions' stream, the routes, or neither. */
-export async function openCluster(config: AgentConfig, parts: ClusterParts): Promise<ClusterNode> {
-  const { controller, node, sweeper, tracker, ...rest } = parts;
-  return new ClusterNode({
-    ...rest,
+export async function openCluster(config: AgentConfig, parts: ClusterParts): Promise<OpenedCluster> {
+  const { agreement, controller, log, node, purge, startedAtMs, sweeper, tracker, version } = parts;
+  const announcer = config.routes && (await openAnnouncer(config.routes, systemDeps({ log, NetlinkSocket })));
+  const keyDigest = flowKeyDigest(node);
+  const stream = { config, version, startedAtMs, flowKeyDigest: keyDigest, node, purge, log, secret: parts.secret };
+  const sync =
+    config.sync &&
+    (await openSessionStream({ ...stream, sync: config.sync }).catch(async (error: unknown) => {
+      await announcer?.close({ withdraw: false });
+      throw error;
+    }));
+  const dictionary = sync && new DictionaryKeeper(sync);
+  const cluster = new ClusterNode({
     config,
-    sync: null,
-    announcer: null,
+    version,
+    startedAtMs,
+    sync,
+    announcer,
     lifeFile: new LifeFile(config.stateDirectory),
-    flowKeyDigest: flowKeyDigest(node),
+    flowKeyDigest: keyDigest,
     clock: systemClock,
+    log,
     current: () => controller.current(),
     compiled: () => controller.compiled,
     dataPlaneFault: () => dataPlaneFault(node, tracker),
-    sessions: () => {
-      const { byState } = sweeper.counts ?? { byState: new Uint32Array() };
-      return byState.reduce((sum, count) => sum + count, 0);
-    },
+    sessions: () => sessionsOf(sweeper),
     traffic: () => trafficOf(parts),
+    suspect: () => agreement.suspect,
+    onChange: parts.onChange,
   });
+  const disconnect = sync ? agreement.connect(sync) : () => {};
+  if (controller.compiled) dictionary?.take(controller.compiled);
+  return {
+    node: cluster,
+    purge: sync ? (filter) => purgeEverywhere(filter, { purge, sync }) : purge,
+    onCompiled(compiled) {
+      dictionary?.take(compiled);
+      cluster.refresh();
+    },
+    problems: () => [...cluster.problems(), ...(dictionary?.problems ?? [])],
+    async close({ withdraw }) {
+      disconnect();
+      await cluster.close({ withdraw });
+    },
+  };
+}
+
+function sessionsOf({ counts }: Sweeper): number {
+  return counts?.byState.reduce((sum, count) => sum + count, 0) ?? 0;
 }
 
 /** Two nodes that have the same find each other's sessions. */

@@ -7,7 +7,7 @@ import type { Announcement } from '../config/desired.js';
 import type { Clock } from '../health/ports.js';
 
 const RETRY_MS = 1000;
-const nothing: RoutesStatus = { kind: 'none', announced: [], neighbors: [], problems: [] };
+const nothing: RoutesStatus = { kind: 'none', announced: [], neighbors: [], engine: null, problems: [] };
 
 /** Tells the announcer what is wanted now, one telling at a time, and again when it was refused. */
 export class RouteKeeper {

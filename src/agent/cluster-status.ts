@@ -62,9 +62,6 @@ export function peerProblems(self: NodeReport, peers: readonly Peer[]): string[]
       problems.push(`${peer.name} is silent: its agent or its network is down, and the others serve its sessions`);
       continue;
     }
-    if (peer.flowKeyDigest !== self.flowKeyDigest) {
-      problems.push(`${peer.name} has another clusterSecretFile: sessions cannot be shared with it`);
-    }
     if (peer.configDigest !== self.configDigest) {
       problems.push(
         `${peer.name} wants another state (version ${peer.configVersion}, here ${self.configVersion}): apply the same document to both`,

@@ -42,6 +42,8 @@ export interface ClusterOptions {
   readonly sessions: () => number;
   /** Of all VIPs since the maps were made. */
   readonly traffic: () => Omit<TrafficSample, 'atMs'>;
+  /** This node alone sees many backends down; who knows it names it as a problem. */
+  readonly suspect: () => boolean;
   /** Something that `get` shows has changed. */
   readonly onChange: () => void;
 }
@@ -78,7 +80,6 @@ export class ClusterNode {
   #joining: Promise<void> = Promise.resolve();
   #joinProgress: JoinProgress | null = null;
   #joinMessage = '';
-  #suspect = '';
   #cancelSoon: (() => void) | null = null;
   #cancelWake: (() => void) | null = null;
   #lastTraffic: TrafficSample | null = null;
@@ -125,13 +126,6 @@ export class ClusterNode {
     this.#report();
   }
 
-  /** Empty: it is not. */
-  setSuspect(reason: string): void {
-    if (this.#suspect === reason) return;
-    this.#suspect = reason;
-    this.refresh();
-  }
-
   #step(event: LifeEvent): void {
     const before = this.#life;
     this.#life = step(before, event);
@@ -158,7 +152,7 @@ export class ClusterNode {
       dataPlaneFault: this.#leaving || dataPlaneFault(),
       zone: config.node.zone,
       peers: sync?.peers() ?? [],
-      suspect: this.#suspect !== '',
+      suspect: this.options.suspect(),
       suspectWithdraws: config.agreement.suspectWithdraws,
       holdDownMs: config.zones.holdDownMs,
       inherited: this.#inherited,
@@ -197,7 +191,7 @@ export class ClusterNode {
       flowKeyDigest,
       sessions: sessions(),
       announced: this.#routes.status.announced.length,
-      suspect: this.#suspect !== '',
+      suspect: this.options.suspect(),
       startedAtMs,
     };
   }
@@ -326,7 +320,6 @@ export class ClusterNode {
     return [
       ...drained,
       ...(this.#fileFault === '' ? [] : [this.#fileFault]),
-      ...(this.#suspect === '' ? [] : [this.#suspect]),
       ...this.#routes.problems,
       ...(sync?.problems() ?? []),
       ...peerProblems(this.#self(), sync?.peers() ?? []),

@@ -23,8 +23,10 @@ import { checkSettingsLayout, type OpenedMaps, openCapture, openMaps, pinProgram
 import { SessionTable } from '../dataplane/session-table.js';
 import { deriveKey, freshSettings, SettingsMap } from '../dataplane/settings.js';
 import { ControlTables } from '../dataplane/tables.js';
-import type { NextHopTracker } from '../netlink/tracker.js';
 import type { Port } from '../netlink/types.js';
+import type { Site } from './site.js';
+
+export { siteOf } from './site.js';
 
 /** Handle and priority of the filter that steers probes: see bpf/probe.bpf.c. */
 const PROBE_HANDLE = 1;
@@ -35,19 +37,6 @@ const probeMaps = ['backends', 'egresses'] as const;
 const MAX_MACS = 8;
 /** Above this a frame does not fit in one page of the driver: the program must take fragments. */
 const LINEAR_MTU = 3400;
-
-/** Where the program belongs, as the links are now. */
-export interface Site {
-  readonly ports: readonly Port[];
-  /** Own addresses. */
-  readonly macs: readonly string[];
-  /** Interfaces of the configuration whose ports are not known. */
-  readonly missing: readonly string[];
-}
-
-export function siteOf(tracker: Pick<NextHopTracker, 'ports' | 'macs' | 'missing'>): Site {
-  return { ports: tracker.ports(), macs: tracker.macs(), missing: tracker.missing() };
-}
 
 /** The data plane of this node: its maps, its program, where it is attached. */
 export interface DataPlaneNode {
@@ -63,6 +52,8 @@ export interface DataPlaneNode {
   readonly programs: readonly [ProgramVersion, ...ProgramVersion[]];
   /** What an operator should know of how it came up. */
   readonly notices: readonly string[];
+  /** What the sessions' stream between nodes reads and writes. */
+  syncMemory(): { readonly sessions: ArrayBuffer; readonly details: ArrayBuffer; readonly log: ArrayBuffer };
   onEvents(listener: (records: Uint8Array) => void): void;
   /** From now on fragments that come before their first one are dropped. */
   dropEarlyFragments(): void;
@@ -203,6 +194,11 @@ class Node implements DataPlaneNode {
 
   dropEarlyFragments(): void {
     this.#allow({ fragments: 0 });
+  }
+
+  syncMemory(): ReturnType<DataPlaneNode['syncMemory']> {
+    const { sessions, details, session_log: log } = this.#parts.opened.maps;
+    return { sessions: sessions.mmap(), details: details.mmap(), log: log.mmap() };
   }
 
   onEvents(listener: (records: Uint8Array) => void): void {

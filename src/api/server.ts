@@ -70,7 +70,7 @@ export async function createServer({ agent, listen, onCall, onFault }: ServerOpt
   implement(server, 'CaptureService', { handlers: captureService(agent.capture), hooks });
   implement(server, 'ClusterService', { handlers: clusterService(agent.cluster), hooks });
   const health = addHealth(server);
-  addReflection(server);
+  addReflection(server, services);
 
   const targets: string[] = [];
   try {

@@ -1,11 +1,14 @@
 import { familyOf, parseIp } from '../base/ip.js';
 import type { Protocol } from '../config/desired.js';
 import { show, Violations } from '../config/violations.js';
+import type { Input } from './codec.js';
 import type * as message from './generated/messages.generated.js';
 import type { Flow, SessionFilter, SessionState } from './port.js';
 
 const protocols = { TCP: 'tcp', UDP: 'udp' } as const;
 const states = { YOUNG: 'young', ESTABLISHED: 'established', CLOSING: 'closing', SOURCE: 'source' } as const;
+const protocolNames = { tcp: 'TCP', udp: 'UDP' } as const;
+const stateNames = { young: 'YOUNG', established: 'ESTABLISHED', closing: 'CLOSING', source: 'SOURCE' } as const;
 
 /** @throws InvalidError naming every field at fault. */
 export function readFilter(from: message.SessionFilter | null): SessionFilter {
@@ -27,6 +30,16 @@ export function readFilter(from: message.SessionFilter | null): SessionFilter {
   }
   violations.throwIfAny();
   return filter;
+}
+
+/** As readFilter takes it back. */
+export function writeFilter({ client, protocol, state, ...filter }: SessionFilter): Input<message.SessionFilter> {
+  return {
+    ...filter,
+    client: client && `${client.address}/${client.prefixLength}`,
+    protocol: protocol && protocolNames[protocol],
+    state: state && stateNames[state],
+  };
 }
 
 /** @throws InvalidError naming every field at fault. */
