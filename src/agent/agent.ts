@@ -163,6 +163,7 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
     ids,
     store,
     tickMs: node.clock.tickMs,
+    zone: config.node.zone,
     accessListEntries: Math.min(config.limits.accessListEntries, node.control.limits.accessListEntries),
     log,
     now: Date.now,

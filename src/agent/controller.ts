@@ -25,6 +25,8 @@ export interface ControllerOptions {
   readonly ids: IdLedger;
   readonly store: Store;
   readonly tickMs: number;
+  /** Of this node; empty: none. */
+  readonly zone: string;
   /** At most, of all access lists together. */
   readonly accessListEntries: number;
   readonly log: Logger;
@@ -213,10 +215,10 @@ export class Controller implements ConfigPort {
   }
 
   #compile(desired: Desired, dirty: ReturnType<ObservedState['takeDirty']>): Compiled {
-    const { ids, tickMs, accessListEntries } = this.#options;
+    const { ids, tickMs, zone, accessListEntries } = this.#options;
     checkAccessListEntries(desired, accessListEntries);
     const previous = this.#compiled ? { previous: { compiled: this.#compiled, dirty } } : {};
-    return compile(desired, this.observed.now, ids, { tickMs, inForce: this.#applied, ...previous });
+    return compile(desired, this.observed.now, ids, { tickMs, zone, inForce: this.#applied, ...previous });
   }
 
   #plan(compiled: Compiled): readonly TableOp[] {

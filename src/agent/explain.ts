@@ -4,6 +4,7 @@ import { familyOf, ipToBytes } from '../base/ip.js';
 import { protocolNumber } from '../compile/compile.js';
 import type { CompiledBackend, CompiledService } from '../compile/compiled.js';
 import { type FlowAddresses, type FlowKey, flowTag, quicFallbackTag } from '../compile/fingerprint.js';
+import { preferenceText } from '../compile/locality.js';
 import { quicServerKeyText, serverIdOf } from '../compile/quic.js';
 import { vipKeyText } from '../compile/tables.js';
 import type { SessionEntry, SessionTable } from '../dataplane/session-table.js';
@@ -173,6 +174,8 @@ function selected(
 ): Explanation {
   const { compiled, applied } = controller;
   const nameOf = (id: number): string => compiled?.backends.get(id)?.backend.name ?? String(id);
+  const { listener, pool } = service;
+  if (listener.locality !== null && !pool.failingOpen) steps.push(preferenceText(pool.preference, pool.zone));
   const choice = chooseBackend(
     { service, addresses, tag, syn, applied, control, table, key: flowKey(), nameOf },
     steps,

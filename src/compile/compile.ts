@@ -53,11 +53,16 @@ export function compile(
   const known = options.previous?.compiled.pools ?? [];
   const { specs, uses } = viewsOf(desired, inForce, known);
   const before = new Map(known.map((pool) => [pool.key, pool]));
+  const zone = options.zone ?? '';
   const pools = new Map<string, CompiledPool>();
   for (const spec of specs) {
     const old = before.get(spec.key);
-    const same = old && sameSpec(specOf(old), spec) && !touched(old, options.previous!.dirty) && !isDue(old, observed);
-    pools.set(spec.key, same ? old : compilePool(spec, observed, ids));
+    const same =
+      old?.zone === zone &&
+      sameSpec(specOf(old), spec) &&
+      !touched(old, options.previous!.dirty) &&
+      !isDue(old, observed);
+    pools.set(spec.key, same ? old : compilePool(spec, observed, { ids, zone }));
   }
   const services = new Map<number, CompiledService>();
   const vips = new Map<string, VipRow>();

@@ -4,6 +4,7 @@ import type { Backend, BackendGroup, Listener, LoadBalancer } from '../config/de
 import type { CheckTarget, HealthState } from '../health/types.js';
 import type { NextHop, WayOut } from '../netlink/types.js';
 import type { CompiledLimit } from './limits.js';
+import type { Preference } from './locality.js';
 import type { PooledRows } from './pooled.js';
 import type { Tables } from './tables.js';
 
@@ -32,6 +33,8 @@ export interface Dirty {
 export interface CompileOptions {
   /** Length of a data-path tick. */
   readonly tickMs: number;
+  /** Of the node, for listeners with a locality; empty: none. */
+  readonly zone?: string;
 }
 
 /** Everything that follows from desired and observed: the tables, and who is behind each number. */
@@ -68,6 +71,10 @@ export interface CompiledPool {
   readonly healthyCount: number;
   /** When its weights change next by time alone, on the clock of Observed.nowMs; null: never. */
   readonly nextChangeMs: number | null;
+  /** Of the node that it was compiled for. */
+  readonly zone: string;
+  /** How that zone is preferred; null: not at all. */
+  readonly preference: Preference | null;
   /** Devices that its backends are steered out of. */
   readonly devices: readonly string[];
 }
@@ -84,7 +91,7 @@ export interface CompiledBackend {
   /** What this node's checks say. */
   readonly ownHealth: HealthState | 'unchecked';
   readonly up: boolean;
-  /** Less than its own during slow start. */
+  /** Less than its own during slow start, and in another zone than the preferred one. */
   readonly effectiveWeight: number;
   /** Why it is not up, for what the health record does not say; empty otherwise. */
   readonly problem: string;

@@ -1,12 +1,13 @@
 import { BackendFlags, type Backend as BackendRow, Forwarding } from '../abi/abi.generated.js';
 import { familyOf } from '../base/ip.js';
-import type { Backend, BackendGroup, HealthCheck, Listener } from '../config/desired.js';
+import type { Backend, BackendGroup, HealthCheck, Listener, Locality } from '../config/desired.js';
 import type { CheckTarget, HealthState } from '../health/types.js';
 import type { NextHop } from '../netlink/types.js';
 import type { CompiledBackend, CompiledPool, Observed } from './compiled.js';
 import { egressIdentity } from './egress.js';
 import { identityOf, rememberedIdentity } from './identity.js';
 import type { IdLedger } from './ids.js';
+import { type Preference, percentOf, preferenceOf } from './locality.js';
 import { sharedAddress, sharedMac } from './shared-bytes.js';
 import type { SlotOrder } from './slots.js';
 import { type Ramp, rampOf, weightScale } from './slow-start.js';
@@ -30,6 +31,7 @@ export interface PoolSpec {
   readonly equalWeights: boolean;
   /** 0: off. */
   readonly slowStartMs: number;
+  readonly locality: Locality | null;
 }
 
 const PROBE_MARK = 0x5357_0000;
@@ -51,16 +53,23 @@ interface Candidate {
   readonly ramp: Ramp;
 }
 
-export function compilePool(spec: PoolSpec, observed: Observed, ids: IdLedger): CompiledPool {
+export function compilePool(
+  spec: PoolSpec,
+  observed: Observed,
+  { ids, zone }: { ids: IdLedger; zone: string },
+): CompiledPool {
   const identity = rememberedIdentity('pool', spec.key);
   const id = ids.pools.assign(identity);
   const candidates = spec.group.backends.map((backend) => candidateOf(spec, backend, observed, ids));
   const usable = candidates.filter(({ backend, reachable }) => reachable && backend.weight > 0);
   const healthy = usable.filter(({ health }) => health === 'healthy' || health === 'unchecked');
   const failingOpen = healthy.length === 0 && usable.length > 0 && spec.allUnhealthy === 'FAIL_OPEN';
-  const members = membersOf(spec, failingOpen ? usable : healthy);
+  const preference = failingOpen ? null : preferredZone(spec, zone, { candidates, healthy });
+  const members = membersOf(spec, failingOpen ? usable : healthy, preference);
   const recipe = recipeOf({ order: spec.order, members });
-  const backends = candidates.map((candidate) => backendOf(spec, id, candidate, failingOpen));
+  const backends = candidates.map((candidate) =>
+    backendOf(spec, id, { ...candidate, percent: percentOf(preference, candidate.backend) }, failingOpen),
+  );
   const pool: CompiledPool = {
     id,
     key: spec.key,
@@ -72,19 +81,47 @@ export function compilePool(spec: PoolSpec, observed: Observed, ids: IdLedger): 
     failingOpen,
     nextChangeMs: nextChange(candidates),
     healthyCount: candidates.filter(({ health }) => health === 'healthy' || health === 'unchecked').length,
+    zone,
+    preference,
     devices: devicesOf(candidates),
   };
   specs.set(pool, spec);
   return pool;
 }
 
+function preferredZone(
+  { locality, equalWeights }: PoolSpec,
+  zone: string,
+  { candidates, healthy }: { candidates: readonly Candidate[]; healthy: readonly Candidate[] },
+): Preference | null {
+  if (locality === null) return null;
+  const fit = new Set(healthy);
+  return preferenceOf(
+    locality,
+    zone,
+    candidates.map((candidate) => ({
+      backend: candidate.backend,
+      weight: equalWeights ? Math.min(1, candidate.backend.weight) : candidate.backend.weight,
+      parts: candidate.ramp.parts,
+      fit: fit.has(candidate),
+    })),
+  );
+}
+
 /** Whole weights, in parts only while one of them is a part. */
-function membersOf({ equalWeights }: PoolSpec, chosen: readonly Candidate[]): PoolMember[] {
-  const ramping = chosen.some(({ ramp }) => ramp.parts < weightScale);
-  return chosen.map(({ id, backend: { name, address, weight }, ramp }) => ({
+function membersOf(
+  { equalWeights }: PoolSpec,
+  chosen: readonly Candidate[],
+  preference: Preference | null,
+): PoolMember[] {
+  const members = chosen.filter(({ backend }) => percentOf(preference, backend) > 0);
+  const ramping = members.some(({ ramp }) => ramp.parts < weightScale);
+  const shared = members.some(({ backend }) => percentOf(preference, backend) < 100);
+  return members.map(({ id, backend, ramp }) => ({
     backend: id,
-    seed: `${name}\0${address}`,
-    weight: (equalWeights ? 1 : weight) * (ramping ? ramp.parts : 1),
+    seed: `${backend.name}\0${backend.address}`,
+    weight:
+      (equalWeights ? 1 : backend.weight) * (ramping ? ramp.parts : 1) * (shared ? percentOf(preference, backend) : 1),
   }));
 }
 
@@ -155,7 +192,10 @@ function isSteered(nextHop: NextHop): nextHop is Resolved {
   return nextHop.state === 'resolved' && nextHop.steered;
 }
 
-function backendOf(spec: PoolSpec, pool: number, candidate: Candidate, failingOpen: boolean): CompiledBackend {
+/** And what of its weight the zones leave it. */
+type Shared = Candidate & { readonly percent: number };
+
+function backendOf(spec: PoolSpec, pool: number, candidate: Shared, failingOpen: boolean): CompiledBackend {
   const { backend, health, nextHop, reachable } = candidate;
   const judgedFit = health === 'healthy' || health === 'unchecked' || failingOpen;
   const up = reachable && judgedFit;
@@ -168,7 +208,7 @@ function backendOf(spec: PoolSpec, pool: number, candidate: Candidate, failingOp
     health,
     ownHealth: candidate.ownHealth,
     up,
-    effectiveWeight: (backend.weight * candidate.ramp.parts) / weightScale,
+    effectiveWeight: (backend.weight * candidate.ramp.parts * candidate.percent) / (weightScale * 100),
     problem: nextHop.state === 'unresolved' ? `no next hop: ${nextHop.reason}` : '',
     nextHopMac: nextHop.state === 'resolved' ? nextHop.mac : '',
     device: nextHop.state === 'resolved' ? nextHop.device : '',
@@ -179,7 +219,7 @@ function backendOf(spec: PoolSpec, pool: number, candidate: Candidate, failingOp
 
 function backendRow(
   spec: PoolSpec,
-  { backend, egress, ownHealth, identity, nextHop, ramp }: Candidate,
+  { backend, egress, ownHealth, identity, nextHop, ramp, percent }: Shared,
   up: boolean,
 ): BackendRow {
   const { mode, outerBytes, protocol } = outerOf(spec.group, backend);
@@ -201,7 +241,8 @@ function backendRow(
     egress,
     tunnelPort: spec.group.forwarding === 'GUE' ? spec.group.tunnelPort : 0,
     outerBytes,
-    weight: backend.weight * ramp.parts,
+    // Compared only where its pool's table has it, and then it is not 0.
+    weight: Math.ceil((backend.weight * ramp.parts * percent) / 100),
     identity,
     address,
     source,

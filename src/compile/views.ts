@@ -86,6 +86,7 @@ function freshView({ listener, loadBalancer }: ListenerOf, group: BackendGroup):
     order: orderOf[listener.scheduler],
     equalWeights: listener.scheduler === 'RR',
     slowStartMs: listener.slowStartMs,
+    locality: listener.locality,
   };
   return { text: textOf(spec), spec };
 }
@@ -100,14 +101,16 @@ const orderOf: Readonly<Record<Listener['scheduler'], SlotOrder>> = {
 };
 
 function textOf({ check, ...rest }: View['spec']): string {
-  const { allUnhealthy, vip4, vip6, order, equalWeights, slowStartMs } = rest;
+  const { allUnhealthy, vip4, vip6, order, equalWeights, slowStartMs, locality } = rest;
   const probe = check?.probe;
   const bytes =
     probe?.kind === 'udp'
       ? `${Buffer.from(probe.request).toString('hex')}/${Buffer.from(probe.expectedReply).toString('hex')}`
       : '';
   const plain = check && { ...check, probe: { ...probe, request: 0, expectedReply: 0 } };
-  return JSON.stringify([plain, bytes, allUnhealthy, vip4, vip6, order, equalWeights, slowStartMs]);
+  // Nodes of other versions call checks by this text: what comes new is left out where it is not used.
+  const more = locality === null ? [] : [locality];
+  return JSON.stringify([plain, bytes, allUnhealthy, vip4, vip6, order, equalWeights, slowStartMs, ...more]);
 }
 
 const texts = new WeakMap<PoolSpec, string>();

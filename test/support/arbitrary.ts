@@ -16,6 +16,8 @@ import { backend, desiredOf, group, listener, loadBalancer, tcpCheck, waysOut } 
 
 export const vips: readonly Ip[] = ['192.0.2.10', '192.0.2.11', '2001:db8:10::10', '2001:db8:10::11'];
 export const groupNames = ['red', 'green', 'blue'] as const;
+/** Of backends; nodes are in the first. */
+export const zones = ['a', 'b', ''] as const;
 const backendsPerGroup = 4;
 export const backendAddress = (groupIndex: number, n: number): Ip => `203.0.113.${10 * (groupIndex + 1) + n}`;
 
@@ -35,7 +37,13 @@ const groupOf = (index: number): fc.Arbitrary<BackendGroup> =>
         weights.flatMap((weight, n) =>
           weight === null
             ? []
-            : [{ ...backend(`be${n}`, backendAddress(index, n), weight), quicServerId: Uint8Array.of(n) }],
+            : [
+                {
+                  ...backend(`be${n}`, backendAddress(index, n), weight),
+                  quicServerId: Uint8Array.of(n),
+                  zone: zones[n % zones.length]!,
+                },
+              ],
         ),
       ),
     );
@@ -83,6 +91,12 @@ const listenerFields = fc.record({
   quicConfig: fc.nat({ max: 2 }),
   sourcePersistenceMs: fc.constantFrom(0, 60_000),
   slowStartMs: fc.constantFrom(0, 0, 10_000),
+  locality: fc.constantFrom(
+    null,
+    null,
+    { minimumHealthyPercent: 70, otherZonesWeightPercent: 0 },
+    { minimumHealthyPercent: 100, otherZonesWeightPercent: 20 },
+  ),
   sessionTimeoutMs: fc.constantFrom(10_000, 900_000),
   stopped: fc.boolean(),
 });

@@ -189,14 +189,16 @@ export interface Announcement {
 
 /**
  * Which backends new flows of a listener go to, by zone. Nodes of different zones then choose differently, and a flow
- * that moves to another zone's node rests on its session.
+ * that moves to another zone's node rests on its session. A zone without backends prefers none; where all backends are
+ * unhealthy, all_unhealthy decides as without zones. WLC compares sessions for the weights that this leaves, so there
+ * the shares hold for sessions and not for new flows. A client that source_persistence knows goes where it went.
  */
 export interface Locality {
   /** Backends of the node's own zone are preferred. A node without a zone prefers none. */
   preferOwnZone: boolean;
   /**
    * While healthy backends of the own zone have at least so much of its weight, 1 to 100, they take all; below, others
-   * take what is missing. 0 or unset: 70.
+   * take what is missing, in proportion to their weights and each with no more than its own. 0 or unset: 70.
    */
   minimumHealthyPercent: number;
   /** Of its weight, what a backend of another zone has in any case: 0 to 100. 0 or unset: none. */

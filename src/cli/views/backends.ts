@@ -26,10 +26,10 @@ export function egressText({ egressInterface, egressVlan }: { egressInterface: s
   return egressVlan === 0 ? printable(egressInterface) : `${printable(egressInterface)} (VLAN ${egressVlan})`;
 }
 
-/** During slow start: what it counts for now, of what it will. */
+/** During slow start, and where another zone is preferred: what it counts for now, of what it might. */
 function weightCell({ draining, weight, effectiveWeight }: messages.BackendStatus, paint: Palette): Cell {
   if (draining) return { text: 'drains', paint: paint.warn };
-  if (effectiveWeight <= 0 || effectiveWeight >= weight) return String(weight);
+  if (effectiveWeight >= weight) return String(weight);
   return { text: `${Number(effectiveWeight.toFixed(2))} of ${weight}`, paint: paint.warn };
 }
 

@@ -24,6 +24,7 @@ test('the share of a backend that comes back grows from about a tenth to its own
     ids: lb.ids,
     store: noDisk,
     tickMs: lb.clock.tickMs,
+    zone: '',
     accessListEntries: 100,
     log: quiet as never,
     now: Date.now,

@@ -85,6 +85,7 @@ export function statusInput(scale = 1n): Input<messages.Status> {
             name: 'be1',
             address: '203.0.113.11',
             weight: 100,
+            effectiveWeight: 100,
             health: 'HEALTHY',
             up: true,
             since: ago(86_400),
@@ -95,6 +96,7 @@ export function statusInput(scale = 1n): Input<messages.Status> {
             name: 'be2',
             address: '203.0.113.12',
             weight: 50,
+            effectiveWeight: 50,
             health: 'UNHEALTHY',
             reason: 'connect: ECONNREFUSED',
             since: ago(42),
@@ -128,7 +130,9 @@ export function statusInput(scale = 1n): Input<messages.Status> {
         failingOpen: true,
         backendsTotal: 1,
         traffic: traffic(20_000n * scale, 12n),
-        backends: [{ name: 'r1', address: '203.0.113.53', weight: 100, health: 'UNKNOWN', up: true }],
+        backends: [
+          { name: 'r1', address: '203.0.113.53', weight: 100, effectiveWeight: 100, health: 'UNKNOWN', up: true },
+        ],
       },
     ],
     reasons: [

@@ -20,7 +20,7 @@ import { vipKeyText } from '../../../src/compile/tables.js';
 import type { Desired } from '../../../src/config/desired.js';
 import type { HealthState } from '../../../src/health/types.js';
 import type { NextHop } from '../../../src/netlink/types.js';
-import { history, type Step } from '../../support/arbitrary.js';
+import { history, type Step, zones } from '../../support/arbitrary.js';
 import { desiredOf, resolved, waysOut } from '../../support/desired.js';
 import { holds } from '../../support/holds.js';
 import { covers, Machine } from '../../support/machine.js';
@@ -66,7 +66,7 @@ class Life {
     extra: { previous?: NonNullable<Parameters<typeof compile>[3]['previous']> },
   ): Compiled {
     const observed = { health: this.health, nextHops: this.nextHops, waysOut: this.waysOut };
-    return compile(desired, observed, this.ids, { tickMs, inForce: this.machine.tables(), ...extra });
+    return compile(desired, observed, this.ids, { tickMs, zone: zones[0], inForce: this.machine.tables(), ...extra });
   }
 
   #observe({ desired, health, hops, ways, ticks }: Step): { healthKeys: Set<string>; addresses: Set<Ip> } {
@@ -350,7 +350,11 @@ test('an agent that starts again on the tables in force finds nothing to do', (t
     for (const [id, row] of egresses) restarted.egresses.adopt(egressIdentity(egressDevice(row)), id);
     const observed = { health: life.health, nextHops: life.nextHops, waysOut: life.waysOut };
     for (const [id, { recipe }] of life.machine.quicRoutings) restarted.quicRoutings.adopt(recipe, id);
-    const again = compile(step.desired, observed, restarted, { tickMs, inForce: life.machine.tables() });
+    const again = compile(step.desired, observed, restarted, {
+      tickMs,
+      zone: zones[0],
+      inForce: life.machine.tables(),
+    });
     same(plain(again.tables), plain(compiled.tables), 'other tables after a restart');
     same(life.planFor(again.tables), [], 'steps after a restart');
   });
