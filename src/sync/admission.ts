@@ -2,6 +2,9 @@ import type { SyncAddress } from '../dataplane/addon.js';
 import type { Clock, RandomBytes } from './ports.js';
 import { encodeControl } from './wire.js';
 
+/** Challenge or answer may be lost. */
+const AGAIN_MS = 50;
+const AGAIN_TIMES = 3;
 /** A challenge that is not answered by then is made anew at the next beacon. */
 const ANSWER_MS = 200;
 /** Of an older start of a node that is known by a newer one. */
@@ -32,6 +35,7 @@ export class Admission {
   readonly #asked = new Map<string, Asked>();
   #second = 0;
   #answers = 0;
+  #closed = false;
 
   constructor(options: AdmissionOptions) {
     this.#options = options;
@@ -47,7 +51,16 @@ export class Admission {
     if (this.#asked.size >= MAX_ASKED && !this.#forgetStale(now)) return;
     const nonce = Buffer.from(random(8)).readBigUInt64LE();
     this.#asked.set(key, { nonce, atMs: now });
-    send(encodeControl({ challenge: { nonce, bootId: boot } }), from);
+    const body = encodeControl({ challenge: { nonce, bootId: boot } });
+    send(body, from);
+    const again = (times: number): void => {
+      clock.after(AGAIN_MS, () => {
+        if (this.#closed || this.#asked.get(key)?.nonce !== nonce) return;
+        send(body, from);
+        if (times > 1) again(times - 1);
+      });
+    };
+    if (!older) again(AGAIN_TIMES);
   }
 
   #forgetStale(now: number): boolean {
@@ -64,6 +77,10 @@ export class Admission {
     if (++this.#answers > ANSWERS_PER_SECOND) return false;
     send(encodeControl({ answer: { nonce } }), from);
     return true;
+  }
+
+  close(): void {
+    this.#closed = true;
   }
 
   /** Has this boot shown that it is there now? */

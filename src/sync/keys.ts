@@ -28,7 +28,7 @@ export function keyFromSecret(secret: Uint8Array): SyncKey {
 export function parseKeys(text: string): SyncKey[] {
   const keys: SyncKey[] = [];
   text.split('\n').forEach((raw, index) => {
-    const content = raw.replace(/#.*$/, '').trim();
+    const content = raw.replace(/#[\s\S]*$/, '').trim();
     if (content === '') return;
     if (!line.test(content)) {
       throw new KeyError(

@@ -1,5 +1,5 @@
 import type { NodeReport, Verdicts } from '../cluster/types.js';
-import type { SyncAddress, SyncControl } from '../dataplane/addon.js';
+import type { SyncControl } from '../dataplane/addon.js';
 import { Admission } from './admission.js';
 import { BeaconSender } from './beacons.js';
 import { MAX_PEERS, PeerBook, PeerState } from './peer_book.js';
@@ -75,7 +75,7 @@ export class Membership {
     const message = decodeControl(body);
     if (message === null || this.#closed) return;
     if (node === this.#options.node && boot === this.#options.boot) return;
-    if (message.challenge) this.#challenged(message.challenge, from);
+    if (message.challenge) this.#challenged({ node, boot, from }, message.challenge);
     else if (message.answer) this.#answered({ node, boot, from }, message.answer.nonce);
     else this.#said({ node, boot, from }, message);
   }
@@ -93,9 +93,12 @@ export class Membership {
     else if (message.goodbye) this.#left(peer);
   }
 
-  #challenged(challenge: { nonce: bigint; bootId: bigint }, from: SyncAddress): void {
-    // Whoever asks does not know this node yet: its beacon need not be waited for.
-    if (this.#admission.answer(challenge, from)) this.#beacons.sendTo(from);
+  #challenged({ node, boot, from }: Sender, challenge: { nonce: bigint; bootId: bigint }): void {
+    if (!this.#admission.answer(challenge, from)) return;
+    // Whoever asks does not know this node yet, and is not known here, mostly: neither beacon need be waited for.
+    this.#beacons.sendTo(from);
+    if (node !== this.#options.node && this.book.get(node) === undefined)
+      this.#admission.ask({ node, boot, older: false }, from);
   }
 
   #answered({ node, boot, from }: Sender, nonce: bigint): void {
@@ -158,7 +161,7 @@ export class Membership {
     peer.refusal = refusal;
     if (refusal === '' && !peer.admitted) {
       engine.admit(node, boot);
-      this.#verdicts.publish();
+      this.#verdicts.publishSoon();
     } else if (refusal !== '' && peer.admitted) engine.forget(node);
     peer.admitted = refusal === '';
   }
@@ -195,6 +198,7 @@ export class Membership {
   /** Says goodbye; what comes in from now on is not looked at. */
   close(): void {
     this.#closed = true;
+    this.#admission.close();
     this.#cancelLook();
     this.#beacons.close();
     this.#verdicts.close();

@@ -7,6 +7,8 @@ const PAGE_IDS = 150;
 const MAX_PAGES = 1024;
 const PACE_MS = 5;
 const REPUBLISH_MS = 2000;
+/** After another node was admitted: it has to admit this one, too. */
+const SOON_MS = 100;
 /** Verdicts that were not said again for so long are no opinion any more. */
 const FRESH_MS = 10_000;
 
@@ -45,6 +47,12 @@ export class VerdictSender {
     this.#verdicts = verdicts;
     this.#edition++;
     this.publish();
+  }
+
+  publishSoon(): void {
+    if (this.#cancelPage !== null) return;
+    this.#cancelAgain?.();
+    this.#cancelAgain = this.#options.clock.after(SOON_MS, () => this.publish());
   }
 
   /** All pages from the first, again. */

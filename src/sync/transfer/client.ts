@@ -97,31 +97,27 @@ async function* fetch(
   if (signal.aborted) return;
   const { request, metadata, proof } = sign(methods.fetch, fetchMessageOf(wanted), options);
   const call = client.makeServerStreamRequest(methods.fetch.path, raw, raw, request, metadata, {});
-  let isSilent = false;
-  const silence = setTimeout(() => {
-    isSilent = true;
-    call.cancel();
-  }, SILENCE_MS);
+  const silence = new Silence(() => call.cancel());
   const cancel = () => call.cancel();
   signal.addEventListener('abort', cancel);
   let index = 0;
   let isLast = false;
   try {
     for await (const bytes of call) {
-      silence.refresh();
+      // What the taker does with it is not the peer's silence.
+      silence.pause();
       const message = proven(bytes as Buffer, { ...proof, index: index++ }, target);
       const chunk = chunkOf(methods.fetch.response.decode(message));
       isLast = chunk.cursor === 0n;
       yield chunk;
-      // What the taker does with it is not the peer's silence.
-      silence.refresh();
+      silence.listen();
     }
   } catch (error) {
-    if (isSilent)
+    if (silence.isBroken)
       throw new TransferError(`${target.name}: silent for ${SILENCE_MS} ms in the middle of the transfer`, true);
     if (!signal.aborted) throw error instanceof TransferError ? error : errorOf(error as grpc.ServiceError, target);
   } finally {
-    clearTimeout(silence);
+    silence.pause();
     signal.removeEventListener('abort', cancel);
     // The error that a cancelled call still emits has nobody else to hear it.
     call.on('error', () => {});
@@ -129,6 +125,26 @@ async function* fetch(
   }
   if (!isLast && !signal.aborted)
     throw new TransferError(`${target.name}: the transfer ended before its last message`, true);
+}
+
+class Silence {
+  isBroken = false;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(private readonly onBroken: () => void) {
+    this.listen();
+  }
+
+  listen(): void {
+    this.#timer = setTimeout(() => {
+      this.isBroken = true;
+      this.onBroken();
+    }, SILENCE_MS);
+  }
+
+  pause(): void {
+    clearTimeout(this.#timer);
+  }
 }
 
 function proven(bytes: Uint8Array, proof: ProofOf, { name }: TransferTarget): Uint8Array {

@@ -1,6 +1,6 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, statSync, writeFileSync } from 'node:fs';
 import { createServer as createTcpServer } from 'node:net';
 import path from 'node:path';
 import grpc from '@grpc/grpc-js';
@@ -9,6 +9,7 @@ import { service as healthDefinition } from 'grpc-health-check';
 import { connect } from '../../../src/api/client.js';
 import { createServer } from '../../../src/api/server.js';
 import { InvalidError, UnavailableError } from '../../../src/base/errors.js';
+import { makeCertificates } from '../../support/certificates.js';
 import { until } from '../../support/lab/until.js';
 import { FakeAgent } from './fake_agent.js';
 import { refused, startApi, temporaryFolder } from './harness.js';
@@ -131,25 +132,6 @@ test('health says NOT_SERVING until the agent serves, for the server and each se
   t.is(await check('spillway.v1.StatusService'), 'SERVING');
   t.is(await check('no.such.Service'), 'NOT_FOUND');
 });
-
-function makeCertificates(folder: string): void {
-  mkdirSync(folder, { recursive: true });
-  const openssl = (...args: string[]) => execFileSync('openssl', args, { cwd: folder, stdio: 'pipe' });
-  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2'];
-  for (const ca of ['ca', 'stranger-ca']) {
-    openssl('req', '-x509', ...key, '-keyout', `${ca}.key`, '-out', `${ca}.crt`, '-subj', `/CN=${ca}`);
-  }
-  writeFileSync(path.join(folder, 'san'), 'subjectAltName=IP:127.0.0.1,DNS:localhost\n');
-  for (const [name, ca] of [
-    ['server', 'ca'],
-    ['client', 'ca'],
-    ['stranger', 'stranger-ca'],
-  ] as const) {
-    openssl('req', ...key.slice(0, -2), '-keyout', `${name}.key`, '-out', `${name}.csr`, '-subj', `/CN=${name}`);
-    const sign = ['x509', '-req', '-in', `${name}.csr`, '-CA', `${ca}.crt`, '-CAkey', `${ca}.key`, '-CAcreateserial'];
-    openssl(...sign, '-days', '2', '-out', `${name}.crt`, '-extfile', 'san');
-  }
-}
 
 async function startTls(t: ExecutionContext) {
   const folder = temporaryFolder(t);
