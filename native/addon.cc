@@ -2,6 +2,7 @@
 #include "error.h"
 #include "link.h"
 #include "map.h"
+#include "migrate.h"
 #include "netlink.h"
 #include "object.h"
 #include "prober.h"
@@ -46,6 +47,8 @@ Napi::Object Init(Napi::Env env, Napi::Object exports)
 	exports.Set("sweepSessions", Napi::Function::New<SweepSessions>(env, "sweepSessions"));
 	exports.Set("clearSlot", Napi::Function::New<ClearSlot>(env, "clearSlot"));
 	exports.Set("awaitPrograms", Napi::Function::New<AwaitPrograms>(env, "awaitPrograms"));
+	exports.Set("migrateSessions", Napi::Function::New<MigrateSessions>(env, "migrateSessions"));
+	exports.Set("programMaps", Napi::Function::New<ProgramMaps>(env, "programMaps"));
 	exports.Set("releaseFreeMemory", Napi::Function::New<ReleaseFreeMemory>(env, "releaseFreeMemory"));
 	exports.Set("kernelHz", Napi::Function::New<KernelHz>(env, "kernelHz"));
 	exports.Set("possibleCpus", Napi::Function::New<PossibleCpus>(env, "possibleCpus"));

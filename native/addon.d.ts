@@ -136,6 +136,8 @@ export class BpfProgram {
 export function detachTc(ifindex: number, where: 'ingress' | 'egress', handle: number, priority: number): boolean;
 /** Program id of a filter made by attachTc, or null. */
 export function queryTc(ifindex: number, where: 'ingress' | 'egress', handle: number, priority: number): number | null;
+/** Ids of the maps that a loaded program uses; null when there is no such program any more. */
+export function programMaps(id: number): readonly number[] | null;
 /** Program attached to a device, with the mode it runs in; null when none. */
 export function queryXdp(ifindex: number): { mode: XdpMode | 'offload'; programId: number } | null;
 
@@ -196,6 +198,40 @@ export interface SweepResult {
 export function sweepSessions(options: SweepOptions): Promise<SweepResult>;
 /** Clears one slot if its tag still is `tag` (value first, then tag); false when it was taken by another flow. */
 export function clearSlot(sessions: ArrayBuffer, slot: number, tag: bigint): boolean;
+
+/** Memory of the maps `sessions` and `details`. */
+export interface SessionMemory {
+  readonly sessions: ArrayBuffer;
+  readonly details: ArrayBuffer;
+}
+
+export interface MigrateOptions {
+  readonly from: SessionMemory;
+  /** Of any number of buckets. */
+  readonly to: SessionMemory;
+  readonly nowTick: number;
+  /** As of a sweep: what is expired, or of a service that is gone, is left behind. */
+  readonly timeouts: Uint16Array;
+  /**
+   * As large as `from.sessions`, zero before the first walk: what was copied, so that the walks after it take what has
+   * changed alone.
+   */
+  readonly copied: ArrayBuffer;
+}
+
+export interface MigrateResult {
+  readonly inserted: number;
+  /** Were there, and are newer now. */
+  readonly updated: number;
+  /** Were there, as new or newer. */
+  readonly kept: number;
+  readonly expired: number;
+  /** Nothing gives way here. */
+  readonly noRoom: number;
+}
+
+/** Copies what lives in one session table into another, by the rules of bpf/session_insert.h. Either may be in use. */
+export function migrateSessions(options: MigrateOptions): MigrateResult;
 
 /**
  * Fills one struct maglev_table on a thread of the pool: the turns of src/compile/maglev.ts, in C++. `walks`: for each

@@ -3,7 +3,7 @@
   'targets': [{
     'target_name': 'spillway',
     'sources': [
-      'addon.cc', 'args.cc', 'courier.cc', 'error.cc', 'fd.cc', 'link.cc', 'map.cc', 'map_batch.cc', 'netlink.cc',
+      'addon.cc', 'args.cc', 'courier.cc', 'error.cc', 'fd.cc', 'link.cc', 'map.cc', 'map_batch.cc', 'migrate.cc', 'migrate_walk.cc', 'netlink.cc',
       'maglev.cc', 'object.cc', 'open.cc', 'probe.cc', 'probe_loop.cc', 'prober.cc', 'program.cc', 'ring.cc', 'sweep.cc',
       'sweep_walk.cc', 'system.cc', 'tc.cc',
     ],

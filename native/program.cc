@@ -3,10 +3,12 @@
 #include "error.h"
 #include "tc.h"
 
+#include <algorithm>
 #include <bpf/bpf.h>
 #include <cerrno>
 #include <cstdio>
 #include <linux/if_link.h>
+#include <vector>
 
 namespace spillway
 {
@@ -220,6 +222,38 @@ Napi::Value BpfProgram::Close(const Napi::CallbackInfo &info)
 {
 	fd_.Close();
 	return {};
+}
+
+Napi::Value ProgramMaps(const Napi::CallbackInfo &info)
+{
+	constexpr uint32_t kMost = 1024;
+	Napi::Env env = info.Env();
+	Args args(env, "programMaps");
+	uint32_t id = args.Number(info[0], "id", 1);
+	if (args.failed())
+		return {};
+	Fd fd(bpf_prog_get_fd_by_id(id));
+	if (!fd.valid()) {
+		if (errno == ENOENT)
+			return env.Null();
+		ThrowErrno(env, errno, "bpf_prog_get_fd_by_id");
+		return {};
+	}
+	std::vector<uint32_t> ids(kMost);
+	bpf_prog_info program = {};
+	uint32_t length = sizeof(program);
+	program.nr_map_ids = kMost;
+	program.map_ids = reinterpret_cast<uintptr_t>(ids.data());
+	int error = bpf_obj_get_info_by_fd(fd.get(), &program, &length);
+	if (error) {
+		ThrowErrno(env, error, "bpf_obj_get_info_by_fd");
+		return {};
+	}
+	uint32_t count = std::min(program.nr_map_ids, kMost);
+	Napi::Array result = Napi::Array::New(env, count);
+	for (uint32_t index = 0; index < count; index++)
+		result.Set(index, ids[index]);
+	return result;
 }
 
 } // namespace spillway

@@ -31,4 +31,6 @@ class BpfProgram : public Napi::ObjectWrap<BpfProgram>
 	Fd fd_;
 };
 
+Napi::Value ProgramMaps(const Napi::CallbackInfo &info);
+
 } // namespace spillway

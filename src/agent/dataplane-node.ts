@@ -19,7 +19,8 @@ import { openTickClock, type TickClock } from '../dataplane/clock.js';
 import { Counters } from '../dataplane/counters.js';
 import { FirstFragments } from '../dataplane/first-fragments.js';
 import { kernelName, type Pins, pinsOf } from '../dataplane/layout.js';
-import { checkSettingsLayout, type OpenedMaps, openCapture, openMaps, pinProgram } from '../dataplane/open.js';
+import { checkSettingsLayout, type OpenedMaps, openMaps, pinProgram } from '../dataplane/open.js';
+import { openCapture } from '../dataplane/open-capture.js';
 import { SessionTable } from '../dataplane/session-table.js';
 import { deriveKey, freshSettings, SettingsMap } from '../dataplane/settings.js';
 import { ControlTables } from '../dataplane/tables.js';
@@ -99,7 +100,9 @@ export function openNode(
       sourceCells: config.limits.sourceCells,
     },
     frags,
+    clock,
   });
+  if (opened.migration) options.log.info(opened.migration, 'sessions were brought into a table of another size');
   return new Node(config, { pins, clock, opened, frags, ...options });
 }
 

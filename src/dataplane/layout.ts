@@ -37,8 +37,21 @@ export const pinnedMaps = {
 export type MapName = keyof typeof pinnedMaps;
 export const mapNames = Object.keys(pinnedMaps) as readonly MapName[];
 
+/** Older layouts whose content is brought into the one of today at a start (migration.ts), with their sizes. */
+const convertible: Readonly<Partial<Record<MapName, readonly { version: number; key: number; value: number }[]>>> = {
+  sessions: [],
+  details: [],
+};
+
 export function kernelName(name: MapName): string {
   return `${name}_v${pinnedMaps[name].version}`;
+}
+
+/** The maps that every layout since 2 has; what came later may be missing beside what an older agent pinned. */
+const additions: readonly MapName[] = ['session_log'];
+
+export function isAddition(name: MapName): boolean {
+  return additions.includes(name);
 }
 
 /** The pins of another layout: nothing was touched. */
@@ -76,14 +89,23 @@ export function openPinnedMaps(pins: Pins): Map<MapName, BpfMap> {
   return maps;
 }
 
-function checkLayout(path: string, name: MapName, info: MapInfo): void {
+/** @throws LayoutError unless it is the layout that this agent knows, or an older one that it can take over. */
+export function checkLayout(path: string, name: MapName, info: MapInfo): void {
   const expected = pinnedMaps[name];
-  const sameName = info.name === kernelName(name);
-  if (sameName && info.keySize === expected.key && info.valueSize === expected.value) return;
-  const found = /_v(\d+)$/.exec(info.name)?.[1];
+  const fits = (version: number, { key, value }: { key: number; value: number }): boolean =>
+    info.name === `${name}_v${version}` && info.keySize === key && info.valueSize === value;
+  if (fits(expected.version, expected)) return;
+  if (convertible[name]?.some((old) => fits(old.version, old))) return;
+  const found = layoutOf(info);
   throw new LayoutError(
     `${path} has layout ${found ?? 'unknown'} (${info.name}, key ${info.keySize}, value ${info.valueSize} bytes); ` +
       `this agent knows layout ${expected.version} (${kernelName(name)}, key ${expected.key}, value ${expected.value}). ` +
       'Run the agent that made it, or detach it (spillwayd --detach with this --config: traffic to its VIPs stops) and start again.',
   );
+}
+
+/** The version in a map's name. */
+export function layoutOf(info: Pick<MapInfo, 'name'>): number | null {
+  const version = /_v(\d+)$/.exec(info.name)?.[1];
+  return version === undefined ? null : Number(version);
 }

@@ -1,9 +1,20 @@
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
-import * as abi from '../abi/abi.generated.js';
+import type * as abi from '../abi/abi.generated.js';
 import { UnavailableError } from '../base/errors.js';
 import { limitRows } from '../compile/ids.js';
-import { type BpfMap, BpfObject, type BpfProgram, isBpffs, mountBpffs, possibleCpus } from './addon.js';
-import { kernelName, LayoutError, type MapName, mapNames, openPinnedMaps, type Pins, pinnedMaps } from './layout.js';
+import { type BpfMap, type BpfProgram, isBpffs, mountBpffs, possibleCpus } from './addon.js';
+import {
+  isAddition,
+  kernelName,
+  LayoutError,
+  type MapName,
+  mapNames,
+  openPinnedMaps,
+  type Pins,
+  pinnedMaps,
+} from './layout.js';
+import { type LoadOptions, loadOn, pinOf } from './load.js';
+import { type Migration, type MigrationStep, migrate, needsMigration, resumeMigration } from './migration.js';
 
 export interface Sizes {
   readonly sessions: number;
@@ -17,13 +28,12 @@ export interface Sizes {
   readonly sourceCells: number;
 }
 
-export interface OpenOptions {
-  readonly pins: Pins;
+export interface OpenOptions extends LoadOptions {
   readonly bpffs: string;
-  readonly objectFile: string;
   readonly sizes: Sizes;
-  /** Frames may not be linear (MTU above what one page holds). */
-  readonly frags: boolean;
+  readonly clock: { now(): number };
+  /** Told after each step of a migration; what it throws ends the start there. */
+  readonly onStep?: (step: MigrationStep) => void;
 }
 
 export interface OpenedMaps {
@@ -33,6 +43,8 @@ export interface OpenedMaps {
   readonly adopted: boolean;
   /** What the configuration asks for and the adopted maps do not have. */
   readonly differences: readonly string[];
+  /** Sessions were brought into a table of another size or layout, and the program on it is attached already. */
+  readonly migration: Migration | null;
 }
 
 /** Listeners with QUIC configurations of their own, and one: number 0 is none. */
@@ -80,121 +92,64 @@ export function mapSizes(sizes: Sizes): Record<MapName, number> {
   };
 }
 
-/** Takes over the pinned maps, makes those that are missing, and loads a fresh program on them. Attaches nothing. */
+/** Takes over the pinned maps, makes those that are missing, and loads a fresh program on them. */
 export function openMaps(options: OpenOptions): OpenedMaps {
   ensureBpffs(options.bpffs);
   const { pins } = options;
   for (const directory of [pins.map, pins.prog, pins.link]) mkdirSync(directory, { recursive: true });
+  const wanted = mapSizes(options.sizes);
+  resumeMigration(options, wanted);
   const pinned = openPinnedMaps(pins);
-  const adopted = pinned.size === mapNames.length;
+  const adopted = isWhole(pinned);
   if (pinned.size > 0 && !adopted) {
     refuseIfAttached(pins, pinned);
     /* A start that was cut short: nothing was attached yet, or the detach was. */
     for (const [name, map] of pinned) {
       map.close();
-      rmSync(`${pins.map}/${name}`);
+      rmSync(pinOf(pins, name));
     }
     pinned.clear();
   }
-  const wanted = mapSizes(options.sizes);
-  const sizes = adopted
-    ? (Object.fromEntries(mapNames.map((name) => [name, pinned.get(name)!.info.maxEntries])) as Record<MapName, number>)
-    : wanted;
-  const object = load(options, sizes, { pinned: adopted });
+  const have = Object.fromEntries([...pinned].map(([name, map]) => [name, map.info.maxEntries]));
+  const sizes: Record<MapName, number> = { ...wanted, ...have };
+  const moved = adopted && needsMigration(pinned, wanted) ? migrate(options, pinned, sizes, wanted) : null;
+  const object = moved?.object ?? loadOn(options, { sizes, reuse: pinsOfAll(pins, pinned.keys()) });
   const maps = Object.fromEntries(mapNames.map((name) => [name, object.map(kernelName(name))])) as Record<
     MapName,
     BpfMap
   >;
-  if (!adopted) for (const name of mapNames) maps[name].pin(`${pins.map}/${name}`);
+  for (const name of mapNames) if (!existsSync(pinOf(pins, name))) maps[name].pin(pinOf(pins, name));
   const program = object.program('lb');
   object.close();
   for (const map of pinned.values()) map.close();
-  return { maps, program, adopted, differences: adopted ? sizeDifferences(sizes, wanted) : [] };
+  const differences = [...(moved?.refusal ? [moved.refusal] : []), ...(adopted ? sizeDifferences(sizes, wanted) : [])];
+  return { maps, program, adopted, differences, migration: moved?.migration ?? null };
+}
+
+/** What has been added since the first layout may be missing: then it is made, and everything else is as it was. */
+function isWhole(pinned: ReadonlyMap<MapName, BpfMap>): boolean {
+  return pinned.size > 0 && mapNames.every((name) => pinned.has(name) || isAddition(name));
+}
+
+function pinsOfAll(pins: Pins, names: Iterable<MapName>): Partial<Record<MapName, string>> {
+  return Object.fromEntries([...names].map((name) => [name, pinOf(pins, name)]));
 }
 
 /** A program that is attached works on these maps: to begin anew would cost every session. */
 function refuseIfAttached(pins: Pins, present: ReadonlyMap<MapName, BpfMap>): void {
   const attached = readdirSync(pins.link);
   if (attached.length === 0) return;
-  const missing = mapNames.filter((name) => !present.has(name)).map((name) => `${pins.map}/${name}`);
+  const missing = mapNames
+    .filter((name) => !present.has(name) && !isAddition(name))
+    .map((name) => `${pins.map}/${name}`);
   throw new LayoutError(
     `${missing.join(', ')} is missing, but the program is attached (${attached.join(', ')}): run the agent that made ` +
       'the maps, or detach it (spillwayd --detach with this --config: traffic to its VIPs stops) and start again.',
   );
 }
 
-type LoadOptions = Pick<OpenOptions, 'pins' | 'objectFile' | 'frags'>;
-
-function load(
-  options: LoadOptions,
-  sizes: Record<MapName, number>,
-  { pinned, captureBytes = 0 }: { pinned: boolean; captureBytes?: number },
-): BpfObject {
-  const capture = captureBytes > 0;
-  const rodata = new Uint8Array(abi.lbConfigSize);
-  abi.writeLbConfig(new DataView(rodata.buffer), 0, {
-    buckets: sizes.sessions,
-    sourceCells: sizes.sources,
-    frags: options.frags ? 1 : 0,
-    capture: capture ? 1 : 0,
-    fragmentBuckets: sizes.fragments,
-  });
-  const names = mapNames.map((name) => [kernelName(name), name] as const);
-  return BpfObject.load(options.objectFile, {
-    rodata: { config: rodata },
-    maxEntries: {
-      ...Object.fromEntries(names.map(([kernel, name]) => [kernel, sizes[name]])),
-      ...(capture ? { [captureMaps.packets]: captureBytes } : {}),
-    },
-    reuse: pinned ? Object.fromEntries(names.map(([kernel, name]) => [kernel, `${options.pins.map}/${name}`])) : {},
-    frags: options.frags,
-  });
-}
-
-/** Maps of a capture, by their names in the kernel: pinned nowhere, gone with the program. */
-const captureMaps = {
-  filter: 'capture_filter_v2',
-  state: 'capture_state_v2',
-  packets: 'captures_v2',
-} as const;
-
-/** A second copy of the program on the same pinned maps, which hands packets over as it decides about them. */
-export interface CaptureProgram {
-  readonly program: BpfProgram;
-  readonly filter: BpfMap;
-  readonly state: BpfMap;
-  /** Ring of struct captured_packet. */
-  readonly packets: BpfMap;
-  close(): void;
-}
-
-const CAPTURE_RING_BYTES = 4 * 1024 * 1024;
-
-/** Loads it; attaches nothing. @throws NativeError with the verifier's words. */
-export function openCapture(options: LoadOptions): CaptureProgram {
-  const pinned = openPinnedMaps(options.pins);
-  const sizes = Object.fromEntries(mapNames.map((name) => [name, pinned.get(name)!.info.maxEntries]));
-  for (const map of pinned.values()) map.close();
-  const object = load(options, sizes as Record<MapName, number>, { pinned: true, captureBytes: CAPTURE_RING_BYTES });
-  const program = object.program('lb');
-  const [filter, state, packets] = [captureMaps.filter, captureMaps.state, captureMaps.packets].map((name) =>
-    object.map(name),
-  ) as [BpfMap, BpfMap, BpfMap];
-  object.close();
-  return {
-    program,
-    filter,
-    state,
-    packets,
-    close: () => {
-      for (const handle of [program, filter, state, packets]) handle.close();
-    },
-  };
-}
-
 function sizeDifferences(have: Record<MapName, number>, want: Record<MapName, number>): string[] {
   const settings: readonly (readonly [MapName, string])[] = [
-    ['sessions', 'limits.sessions'],
     ['services', 'limits.services'],
     ['backends', 'limits.backends'],
     ['pools', 'limits.backendGroups'],

@@ -230,7 +230,7 @@ export class DataPath {
   }
 }
 
-const frozenClock = {
+export const frozenClock = {
   hz: 1,
   shift: FROZEN_SHIFT,
   tickMs: FROZEN_TICK_MS,
