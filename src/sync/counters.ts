@@ -23,6 +23,7 @@ const none: SyncCounters = {
   retransmitted: 0n,
   rateLimited: 0n,
   logOverruns: 0n,
+  sendErrors: 0n,
 };
 
 /** By the names of the contract; what the engine does not count is 0. */

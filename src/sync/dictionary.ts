@@ -8,6 +8,8 @@ export interface DictionaryResult {
   readonly problems: readonly string[];
 }
 
+const protocolNumber = { tcp: 6, udp: 17 } as const;
+
 type Sources = Pick<Compiled, 'services' | 'pools' | 'tables' | 'stoppedServices'>;
 
 /**
@@ -19,6 +21,7 @@ export function dictionaryOf({ services, pools, tables, stoppedServices }: Sourc
   const rows = 1 + highest(services.keys());
   const serviceWire = new Uint32Array(rows);
   const servicePool = new Uint16Array(rows);
+  const serviceProtocol = new Uint8Array(rows);
   const timeouts = new Uint16Array(rows * 4);
   const names = new WireNames('listeners', serviceWire);
   for (const { id, vip, listener, pool } of services.values()) {
@@ -26,11 +29,12 @@ export function dictionaryOf({ services, pools, tables, stoppedServices }: Sourc
     const { protocol, port, scheduler } = listener;
     names.add(id, serviceWireOf({ protocol, vip, port, quic: scheduler === 'QCH' }), `${protocol} ${vip} port ${port}`);
     servicePool[id] = pool.id;
+    serviceProtocol[id] = protocolNumber[protocol];
     timeouts.set(tables.services.get(id)?.timeoutTicks ?? [], id * 4);
   }
   const { backendWire, backendPool, problems } = backendsOf(pools);
   return {
-    dictionary: { serviceWire, servicePool, timeouts, backendWire, backendPool },
+    dictionary: { serviceWire, servicePool, serviceProtocol, timeouts, backendWire, backendPool },
     problems: [...names.problems, ...problems],
   };
 }

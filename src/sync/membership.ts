@@ -9,8 +9,11 @@ import { VerdictSender } from './verdict_pages.js';
 import { type Beacon, type ControlMessage, decodeControl, encodeControl, nodeId, type VerdictPage } from './wire.js';
 
 const LOOK_MS = 100;
-/** A newer start that has been silent for so long gives way to an older one that is there: a clock was set back. */
-const GONE_MS = 3000;
+/**
+ * Silent for so long, a start has to show again that it is there, and an older one would be taken in its place: a clock
+ * was set back. Until then the engine knows its numbers, and asks for what was lost meanwhile.
+ */
+const GONE_MS = 30_000;
 /** A double is spoken of for so long after it was last seen. */
 const DOUBLE_MS = 10_000;
 
@@ -83,7 +86,7 @@ export class Membership {
   #said({ node, boot, from }: Sender, message: ControlMessage): void {
     const { node: self } = this.#options;
     const peer = node === self ? undefined : this.book.get(node);
-    if (peer?.boot !== boot) {
+    if (peer?.boot !== boot || !peer.proved) {
       this.#admission.ask({ node, boot, older: node === self || (peer !== undefined && boot < peer.boot) }, from);
       return;
     }
@@ -115,15 +118,11 @@ export class Membership {
       return;
     }
     const known = this.book.get(node);
-    if (known !== undefined && boot <= known.boot) {
-      if (boot === known.boot) return;
-      if (known.isAlive(now)) {
-        this.#double(
-          `two agents, at ${known.from.address} and ${from.address}, run as node "${known.name}": give one of them another node.name`,
-        );
-      }
-      if (now - known.heardMs < GONE_MS) return;
+    if (known?.boot === boot) {
+      known.proved = true;
+      return;
     }
+    if (known !== undefined && boot < known.boot && known.proved) return;
     if (known?.admitted) this.#options.engine.forget(node);
     if (!this.book.add(new PeerState(node, boot, from, now))) this.#tooMany = now;
   }
@@ -150,8 +149,8 @@ export class Membership {
 
   /** Are its records ours to take? */
   #judge(peer: PeerState): void {
-    const { beacon, node, boot } = peer;
-    if (beacon === null) return;
+    const { beacon, node, boot, proved } = peer;
+    if (beacon === null || !proved) return;
     const { engine, onChange } = this.#options;
     const refusal =
       nodeId(beacon.name) === node
@@ -182,6 +181,11 @@ export class Membership {
     const { clock, engine, onChange } = this.#options;
     const { changed, forgotten } = this.book.look(clock.monotonicMs(), engine.peers());
     for (const node of forgotten) engine.forget(node);
+    for (const peer of this.book.all()) {
+      if (peer.alive || !peer.proved || clock.monotonicMs() - peer.heardMs < GONE_MS) continue;
+      engine.forget(peer.node);
+      peer.proved = peer.admitted = false;
+    }
     if (changed.length > 0 || forgotten.length > 0) onChange();
     this.#cancelLook = clock.after(LOOK_MS, () => this.#look());
   }

@@ -3,6 +3,7 @@ import { familyOf } from '../base/ip.js';
 import type { Logger } from '../base/log.js';
 import type { NodeReport } from '../cluster/types.js';
 import type { SyncConfig } from '../config/cluster.js';
+import { isNativeError } from '../dataplane/addon.js';
 import { nextBoot } from './boot.js';
 import { countersOf } from './counters.js';
 import { DropWatch } from './drop_watch.js';
@@ -124,7 +125,8 @@ export async function openSync(options: SyncOptions): Promise<ClusterSync> {
     membership?.book.all().filter(({ alive, admitted }) => alive && admitted) ?? [];
   const repair = new Repair({ table, clock, log, peers: present, connect });
   membership = new Membership({
-    ...{ name, node, boot, clock, random, engine: running, onChange },
+    ...{ name, node, boot, clock, random, onChange },
+    engine: patient(running),
     report: options.report,
     transferPort: () => server.port,
     onCompare: (peer) => repair.request(peer),
@@ -193,6 +195,22 @@ async function purgeOn(
   } finally {
     client.close();
   }
+}
+
+/** A full queue is as a lost datagram: all that is said is said again. */
+function patient(engine: EnginePort): EnginePort {
+  return {
+    ...{ setKeys: (keys) => engine.setKeys(keys), admit: (node, boot) => engine.admit(node, boot) },
+    ...{ forget: (node) => engine.forget(node), counters: () => engine.counters(), peers: () => engine.peers() },
+    close: () => engine.close(),
+    control(body, to) {
+      try {
+        engine.control(body, to);
+      } catch (error) {
+        if (!isNativeError(error) || error.code !== 'ENOBUFS') throw error;
+      }
+    },
+  };
 }
 
 /** Ages of records are told against the data path's ticks, which go with CLOCK_MONOTONIC but for their origin. */

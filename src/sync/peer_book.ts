@@ -13,6 +13,8 @@ const LAG_WEIGHT = 0.2;
 /** A start of another node that has shown that it is there, or was. Times on the monotonic clock. */
 export class PeerState {
   beacon: Beacon | null = null;
+  /** It has shown that it is there; not so again once it was silent for long, for then its numbers are forgotten. */
+  proved = true;
   /** Its records are taken. */
   admitted = false;
   /** Why they are not; empty otherwise. */

@@ -5,6 +5,8 @@ export interface Dictionary {
   /** 32-bit digests of (protocol, VIP, port). */
   readonly serviceWire: Uint32Array;
   readonly servicePool: Uint16Array;
+  /** Of IP: 6, 17. */
+  readonly serviceProtocol: Uint8Array;
   /** 32-bit digests of (group, backend's name, address): unique within a pool. */
   readonly backendWire: Uint32Array;
   readonly backendPool: Uint16Array;
@@ -56,6 +58,8 @@ export interface SyncCounters {
   readonly rateLimited: bigint;
   /** Entries of the data path's log that were overwritten before they were read. */
   readonly logOverruns: bigint;
+  /** Datagrams that the kernel did not take, whatever its reason. */
+  readonly sendErrors: bigint;
 }
 
 /** Of comparing tables with peers. */

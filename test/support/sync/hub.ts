@@ -62,6 +62,8 @@ export class Hub {
 
   #deliver(member: Member, { node, boot, from, body }: Datagram): void {
     if (this.#members.get(member.address) !== member) return;
+    // As the engine does: an older start of an admitted node is not heard.
+    if (boot < (member.admitted.get(node) ?? 0n)) return;
     const address: SyncAddress = { address: from, port: 3784 };
     member.take({ node, boot, from: address, body, admitted: member.admitted.get(node) === boot });
   }
