@@ -1,5 +1,6 @@
 /** npm run bench -- failover: what breaks when something happens to a cluster. See README.md. */
 import { buildDriver } from './driver.js';
+import { labName, removeStaleLabs, takeDownOnSignal } from './failover/leftovers.js';
 import { parseOptions } from './failover/options.js';
 import { runRandom } from './failover/random.js';
 import { type Report, renderReport } from './failover/report.js';
@@ -13,7 +14,9 @@ const say = (line: string): void => {
 };
 
 await buildDriver();
-const bed = { name: `fo${process.pid}`, zones: false, connections, perSecond, flows, say };
+removeStaleLabs();
+takeDownOnSignal();
+const bed = { name: labName(), zones: false, connections, perSecond, flows, say };
 if (random !== null) say(`seed ${random.seed}`);
 const { results: events, faults } =
   random === null ? await runEvents(options.events, bed) : await runRandom(random, bed);
