@@ -115,11 +115,13 @@ export class Bed {
     return this.#load;
   }
 
-  startLoad(): void {
+  async startLoad(): Promise<void> {
     const { connections, perSecond, flows } = this.options;
     const command = (...words: readonly string[]): readonly string[] => this.lab.command('client', ...words);
     const sources = [...sources4, ...sources6];
-    this.#load = new Load(command, { vips, sources, tcpPort, udpPort, connections, perSecond, flows });
+    const load = new Load(command, { vips, sources, tcpPort, udpPort, connections, perSecond, flows });
+    this.#load = load;
+    await until('the load runs', () => load.snapshots.length > 0);
   }
 
   #desired(): ConfigInput {

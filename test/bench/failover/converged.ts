@@ -40,6 +40,17 @@ export async function mustConverge(bed: Bed, withinMs = 60_000): Promise<void> {
   if (atMs === null) throw new Error(`not within ${withinMs} ms: ${lacking}`);
 }
 
+/** Before there is a load. @throws Error saying what is lacking. */
+export async function nodesReady(bed: Bed, withinMs = 60_000): Promise<void> {
+  const deadline = monotonicMs() + withinMs;
+  for (;;) {
+    const lacking = (await safely(() => nodesLack(bed))) ?? (await safely(() => routesLack(bed)));
+    if (lacking === null) return;
+    if (monotonicMs() > deadline) throw new Error(`not within ${withinMs} ms: ${lacking}`);
+    await pause(50);
+  }
+}
+
 async function safely(check: () => Promise<Lacking>): Promise<Lacking> {
   return await check().catch((error: unknown) => (error as Error).message);
 }

@@ -2,7 +2,7 @@
 
 import { pause } from '../../support/lab/until.js';
 import { Bed, type BedOptions } from './bed.js';
-import { tablesDiffer } from './converged.js';
+import { nodesReady, tablesDiffer } from './converged.js';
 import { monotonicMs } from './load.js';
 import { measure, type Result, restore } from './measure.js';
 import { type Cast, type Scene, scenes } from './scenes.js';
@@ -60,9 +60,10 @@ async function playAll(wanted: readonly Scene[], options: BedOptions): Promise<R
 export async function startBed(options: BedOptions): Promise<Bed> {
   const bed = await Bed.up(options);
   try {
-    bed.startLoad();
+    await orExplain(bed, () => nodesReady(bed));
+    await bed.startLoad();
     options.say('establishing connections');
-    await restoreOrExplain(bed);
+    await orExplain(bed, () => restore(bed));
     return bed;
   } catch (error) {
     await bed.close();
@@ -70,9 +71,9 @@ export async function startBed(options: BedOptions): Promise<Bed> {
   }
 }
 
-async function restoreOrExplain(bed: Bed): Promise<void> {
+async function orExplain(bed: Bed, task: () => Promise<void>): Promise<void> {
   try {
-    await restore(bed);
+    await task();
   } catch (error) {
     for (const { log, host } of bed.agents.values()) bed.options.say(`${host} said: ${log.slice(-2000)}`);
     throw error;
@@ -83,7 +84,7 @@ export async function play(bed: Bed, scene: Scene, cast: Cast): Promise<Result[]
   const results: Result[] = [];
   await scene.prepare?.(bed, cast);
   for (const act of scene.acts) {
-    await restoreOrExplain(bed);
+    await orExplain(bed, () => restore(bed));
     bed.options.say(`${act.name} ...`);
     const result = await measure(bed, act, cast);
     results.push(result);
