@@ -5,7 +5,8 @@
 bird_of_router() { printf '%s/router/bird.%s' "$(state_dir)" "$1"; }
 
 # BFD: of two neighbours the slower interval rules, and each counts what it misses by the other's multiplier; so the
-# balancers say how soon one of them is found dead. A next hop is an address on the LAN: `direct`.
+# balancers say how soon one of them is found dead. A next hop is an address on the LAN: `direct`. After an error (BFD
+# down is one) BIRD refuses the neighbour for a minute and more, unless told otherwise.
 router_bird_config() {
 	local lb
 	cat <<-END
@@ -16,7 +17,7 @@ router_bird_config() {
 		protocol kernel { ipv4 { import none; export where source = RTS_BGP; }; merge paths on limit 16; }
 		protocol kernel { ipv6 { import none; export where source = RTS_BGP; }; merge paths on limit 16; }
 		protocol bfd { interface "$(lan_interface router)" { min rx interval 10 ms; min tx interval 10 ms; multiplier 3; }; }
-		template bgp balancer { local as $ROUTER_AS; direct; passive on; bfd on; graceful restart off; hold time 9; }
+		template bgp balancer { local as $ROUTER_AS; direct; passive on; bfd on; graceful restart off; hold time 9; error wait time 1, 1; error forget time 1; }
 	END
 	for lb in "${LAB_LBS[@]}"; do
 		printf 'protocol bgp %s_4 from balancer { neighbor %s as %s; ipv4 { import where net ~ [ %s+ ]; export none; }; }\n' \

@@ -56,7 +56,11 @@ export async function measure(bed: Bed, act: Act, cast: Cast): Promise<Result> {
   const before = load.latest;
   const [firstSnapshot, firstMishap] = [load.snapshots.length, load.mishaps.length];
   const startedMs = monotonicMs();
-  const outcome = await act.play(bed, cast);
+  let error = '';
+  const outcome = await act.play(bed, cast).catch((thrown: unknown): Outcome => {
+    error = (thrown as Error).message;
+    return {};
+  });
   const { atMs, reroutedMs, lacking } = await converge(bed);
   await lastOnesJudged(bed);
 
@@ -87,7 +91,7 @@ export async function measure(bed: Bed, act: Act, cast: Cast): Promise<Result> {
     loadDelayMs: longest(during, 'ownDelayMs'),
     faults: [],
   };
-  const faults = faultsOf(act, result, lacking);
+  const faults = [...(error === '' ? [] : [`${act.name}: ${error}`]), ...faultsOf(act, result, lacking)];
   const told = judged.filter(({ excuse }) => excuse === null).map(({ mishap }) => describe(mishap, startedMs));
   if (told.length > 0) {
     bed.options.say(
