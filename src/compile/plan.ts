@@ -99,15 +99,15 @@ function swapTables(have: Tables, want: Tables, options: TableOptions): TableOp[
   });
   if (changed.length === 0) return [];
   const tables = new FreeTables(have, options);
-  return changed.flatMap(([pool, row]) => swapTable(pool, row, have.pools.get(pool), tables));
+  return changed.flatMap(([pool, row], i) => [
+    ...tables.reserve(changed.length - i),
+    ...swapTable(pool, row, have.pools.get(pool), tables),
+  ]);
 }
 
 function swapTable(pool: number, row: PoolRow, before: PoolRow | undefined, tables: FreeTables): TableOp[] {
   const ops: TableOp[] = [];
-  const { table, endHandoverOf } = tables.take();
-  if (endHandoverOf !== null) {
-    ops.push({ op: 'end-handover', pool: endHandoverOf.pool, table: endHandoverOf.table });
-  }
+  const table = tables.take();
   ops.push({ op: 'fill-table', table, order: row.order, members: row.members });
   const slots = slotCount(row);
   const placed = before?.identity === row.identity ? before.placed : null;
@@ -127,7 +127,7 @@ interface Handover {
   readonly until: number;
 }
 
-/** Tables that nobody reads; when they run out, the oldest handover of another pool ends early. */
+/** Tables that nobody reads; when they run out, the oldest handovers of other pools end early. */
 class FreeTables {
   /** The next to be taken at the end. */
   readonly #free: number[] = [];
@@ -157,12 +157,21 @@ class FreeTables {
     this.#handovers = handovers.sort((a, b) => a.until - b.until);
   }
 
-  take(): { table: number; endHandoverOf: { pool: number; table: number } | null } {
+  /**
+   * Before so many swaps are still to come: where no table is free, ends the handovers that would end for them one by
+   * one. A table that was just freed has to rest before it is filled, and so they rest together.
+   */
+  reserve(swaps: number): TableOp[] {
+    if (this.#free.length > 0) return [];
+    const ended = this.#handovers.splice(0, swaps);
+    this.#free.push(...ended.map(({ previous }) => previous).reverse());
+    return ended.map(({ pool, table }) => ({ op: 'end-handover', pool, table }));
+  }
+
+  take(): number {
     const table = this.#free.pop();
-    if (table !== undefined) return { table, endHandoverOf: null };
-    const oldest = this.#handovers.shift();
-    if (!oldest) throw new CapacityError('limits.backendGroups', this.#tableCount, this.#tableCount + 1);
-    return { table: oldest.previous, endHandoverOf: { pool: oldest.pool, table: oldest.table } };
+    if (table === undefined) throw new CapacityError('limits.backendGroups', this.#tableCount, this.#tableCount + 1);
+    return table;
   }
 
   /**
