@@ -1,0 +1,55 @@
+import type { SyncCounters } from '../../../src/sync/types.js';
+
+/** What a node's process is asked by the benchmark, and answers. Numbers of 64 bits go as text. */
+export type Request =
+  | {
+      readonly do: 'start';
+      /** The first node. */
+      readonly node: number;
+      readonly sessions: number;
+      readonly address: string;
+      readonly peers: readonly string[];
+      readonly group: string | null;
+      readonly recordsPerSecond: number;
+    }
+  | { readonly do: 'admit'; readonly node: number; readonly boot: string }
+  | { readonly do: 'read' }
+  /** Fetches the peer's table whole, or compares with it and fetches what differs. */
+  | {
+      readonly do: 'fetch' | 'compare';
+      readonly address: string;
+      readonly port: number;
+      readonly boot: string;
+      readonly node: number;
+    }
+  | { readonly do: 'end' };
+
+export interface Started {
+  readonly boot: string;
+  readonly transferPort: number;
+  /** Ids of the kernel. */
+  readonly maps: { readonly sessions: number; readonly details: number; readonly log: number };
+}
+
+export interface Reading {
+  readonly counters: Readonly<Record<keyof SyncCounters, number>>;
+  /** Of the engine's thread, and of the whole process. */
+  readonly cpuNs: number;
+  readonly processCpuNs: number;
+  /** Datagrams that were asked for and are no more to be had. */
+  readonly lost: number;
+}
+
+export interface Transferred {
+  readonly milliseconds: number;
+  readonly records: number;
+  readonly applied: number;
+  /** Of all of the digest's ranges, those that differ afterwards. */
+  readonly differingRanges: number;
+  readonly ranges: number;
+  readonly sessions: number;
+}
+
+export type Answer =
+  | { readonly ok: true; readonly value: Started | Reading | Transferred | null }
+  | { readonly ok: false; readonly error: string };
