@@ -137,7 +137,11 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
       notify();
     },
   });
-  const metrics = createMetrics({ status: () => status(false), reported: () => meter.reported() });
+  const metrics = createMetrics({
+    status: () => status(false),
+    reported: () => meter.reported(),
+    cluster: () => cluster!.node.status(),
+  });
   let metered: Desired['loadBalancers'] | null = null;
   let checks: readonly (readonly CheckTarget[])[] = [];
   const onCompiled = (compiled: Compiled, { configuration }: { configuration: boolean }): void => {

@@ -105,6 +105,12 @@ export const backendFamilies: readonly Family<BackendStatus>[] = [
     value: (backend) => flag(backend.health === 'healthy' || backend.health === 'unchecked'),
   },
   {
+    name: 'spillway_backend_agreed_healthy',
+    type: 'gauge',
+    help: '1: healthy, or not checked, as the nodes agree: spillway_backend_healthy is this node alone.',
+    value: (backend) => flag(backend.agreedHealth === 'healthy' || backend.agreedHealth === 'unchecked'),
+  },
+  {
     name: 'spillway_backend_up',
     type: 'gauge',
     help: '1: takes packets.',

@@ -1,12 +1,10 @@
 import type { LimitStatus, Status } from '../api/port.js';
-import { familyHeader, labelText, type SampleType } from './text.js';
+import { familyHeader, labelText, type Sample, type SampleType } from './text.js';
 
 interface Owned {
   readonly owner: Readonly<Record<string, string>>;
   readonly limit: LimitStatus;
 }
-
-type Sample = readonly [labels: Readonly<Record<string, string>>, value: number | bigint];
 
 interface Family {
   readonly name: string;

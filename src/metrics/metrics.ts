@@ -1,3 +1,4 @@
+import type { ClusterStatus } from '../api/cluster_port.js';
 import type { ReportedTraffic, Status } from '../api/port.js';
 import {
   AgentSeries,
@@ -7,6 +8,7 @@ import {
   type HealthCheckRun,
   type ReconcileRun,
 } from './agent_series.js';
+import { clusterText } from './cluster_writer.js';
 import { reportedText } from './reported_writer.js';
 import { StatusWriter } from './status_writer.js';
 
@@ -15,6 +17,7 @@ export interface MetricsOptions {
   readonly status: () => Status;
   /** What backends' programs reported of each VIP. */
   readonly reported: () => readonly ReportedTraffic[];
+  readonly cluster: () => ClusterStatus;
   /** process_* and nodejs_* series; default true. Off where several agents share a process (tests). */
   readonly processMetrics?: boolean;
 }
@@ -43,6 +46,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
       yield own.endsWith('\n') ? own : `${own}\n`;
       yield* writer.write(options.status());
       yield reportedText(options.reported());
+      yield clusterText(options.cluster());
     },
   };
 }

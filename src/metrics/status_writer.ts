@@ -2,7 +2,7 @@ import type { Status } from '../api/port.js';
 import { backendFamilies, listenerFamilies, nodeFamilies } from './families.js';
 import { LabelCache, type ListenerLabels } from './labels.js';
 import { limitText } from './limit_writer.js';
-import { familyHeader, labelText, type SampleType } from './text.js';
+import { block, familyHeader, type Sample } from './text.js';
 
 /** Characters after which a chunk is handed on: about 0.1 ms of work. */
 const chunkSize = 64 * 1024;
@@ -110,14 +110,4 @@ function nodeText(status: Status): string {
 function verdictOf({ drop, reason }: Status['reasons'][number]): 'drop' | 'pass' | 'answer' {
   if (drop) return 'drop';
   return reason.endsWith('_answered') ? 'answer' : 'pass';
-}
-
-type Sample = readonly [labels: Readonly<Record<string, string>>, value: number | bigint];
-
-/** A family without samples is left out: a header alone says nothing. */
-function block(name: string, type: SampleType, help: string, samples: readonly Sample[]): string {
-  if (samples.length === 0) return '';
-  return (
-    familyHeader(name, type, help) + samples.map(([labels, value]) => `${name}${labelText(labels)} ${value}\n`).join('')
-  );
 }

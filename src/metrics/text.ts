@@ -14,6 +14,16 @@ export function labelText(labels: Readonly<Record<string, string>>): string {
   return pairs.length === 0 ? '' : `{${pairs.join(',')}}`;
 }
 
+export type Sample = readonly [labels: Readonly<Record<string, string>>, value: number | bigint];
+
+/** A family without samples is left out: a header alone says nothing. */
+export function block(name: string, type: SampleType, help: string, samples: readonly Sample[]): string {
+  if (samples.length === 0) return '';
+  return (
+    familyHeader(name, type, help) + samples.map(([labels, value]) => `${name}${labelText(labels)} ${value}\n`).join('')
+  );
+}
+
 function escapeHelp(help: string): string {
   return help.replaceAll('\\', '\\\\').replaceAll('\n', '\\n');
 }

@@ -33,7 +33,7 @@ const table: Readonly<Record<string, Allowed>> = {
   bgp: { values: ['base', 'netlink'], types: ['config/cluster'] },
   dataplane: { values: ['abi', 'base', 'compile'] },
   events: { values: ['abi', 'base'] },
-  metrics: { values: ['base'], types: ['api/port'], packages: ['prom-client'] },
+  metrics: { values: ['base'], types: ['api/cluster_port', 'api/port'], packages: ['prom-client'] },
   api: {
     values: ['base', 'config'],
     types: ['addresses/use', 'cluster/types', 'health/types', 'metering/types'],

@@ -1,3 +1,4 @@
+import type { ClusterNode, ClusterStatus } from '../../../src/api/cluster_port.js';
 import type { BackendStatus, ListenerStatus, Status } from '../../../src/api/port.js';
 
 const atMs = Date.UTC(2026, 0, 2, 3, 4, 5);
@@ -86,5 +87,53 @@ export function status(listeners: readonly ListenerStatus[]): Status {
     ],
     reconciliation: { lastAtMs: atMs, runs: 9, repairs: 1, failures: 0, lastError: '' },
     problems: [],
+  };
+}
+
+export function node(name: string, change: Partial<ClusterNode> = {}): ClusterNode {
+  return {
+    name,
+    zone: 'a',
+    life: 'active',
+    self: false,
+    alive: true,
+    address: '10.0.0.2',
+    version: '0.1.0',
+    configVersion: 7n,
+    configDigest: 1n,
+    configDiffers: false,
+    sessions: 100,
+    announced: 2,
+    suspect: false,
+    startedAtMs: atMs,
+    lastHeardMs: atMs,
+    lagMs: 2.5,
+    datagrams: 9007199254740993n,
+    missed: 3n,
+    repaired: 2n,
+    givenUp: 1n,
+    ...change,
+  };
+}
+
+/** lb1, and its peer lb2; sync on, BIRD with a neighbor of each family. */
+export function cluster(change: Partial<ClusterStatus> = {}): ClusterStatus {
+  const silent = { datagrams: 0n, missed: 0n, repaired: 0n, givenUp: 0n };
+  return {
+    nodes: [node('lb1', { self: true, address: '', lastHeardMs: null, lagMs: null, ...silent }), node('lb2')],
+    routes: {
+      kind: 'bird',
+      vips: [
+        { vip: '192.0.2.1', loadBalancer: 'web', announce: true, preference: 'primary', reason: '' },
+        { vip: '2001:db8::1', loadBalancer: 'web', announce: false, preference: 'secondary', reason: 'no backend' },
+      ],
+      neighbors: [
+        { address: '10.0.0.254', state: 'Established', bfd: 'up', sinceMs: atMs, routesExported: 1 },
+        { address: 'fd00::254', state: 'Active', bfd: 'off', sinceMs: null, routesExported: 0 },
+      ],
+    },
+    sync: { datagramsSent: 5n, recordsApplied: 9007199254740993n, droppedReplayed: 4n, rateLimited: 6n, missed: 3n },
+    problems: ['lb3 is silent'],
+    ...change,
   };
 }

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import test from 'ava';
 import { createMetrics } from '../../../src/metrics/metrics.js';
 import { StatusWriter } from '../../../src/metrics/status_writer.js';
-import { backend, listener, status } from './fixture.js';
+import { backend, cluster, listener, status } from './fixture.js';
 
 const write = (writer: StatusWriter, of: ReturnType<typeof status>): string => [...writer.write(of)].join('');
 const lines = (text: string, name: string): string[] => text.split('\n').filter((line) => line.startsWith(`${name}{`));
@@ -132,6 +132,7 @@ async function exposition(): Promise<string> {
   const metrics = createMetrics({
     status: () => status([listener('https', [backend('a')]), listener('none', [])]),
     reported: () => reported,
+    cluster: () => cluster(),
   });
   metrics.onGrpcCall({ service: 'ConfigService', method: 'Apply', code: 'OK', durationMs: 3 });
   metrics.onApply({ result: 'changed', durationMs: 12 });
