@@ -64,8 +64,8 @@ export function strayed(observed: Observed, taken: readonly Route[]): string | n
 
 export function neighborProblems(neighbors: readonly NeighborStatus[], wallMs: number): readonly string[] {
   return neighbors.flatMap(({ address, state, bfd, sinceMs, error }) => {
-    if (sinceMs === null || wallMs - sinceMs < PATIENCE_MS) return [];
     if (state === 'Down') return [`neighbor ${address} is disabled: birdc enable, if that was not meant`];
+    if (sinceMs === null || wallMs - sinceMs < PATIENCE_MS) return [];
     if (state !== 'Established') {
       return [`neighbor ${address} is not reached (${state}${error && `, ${error}`}): no route is told to it`];
     }

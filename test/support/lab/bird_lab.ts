@@ -145,7 +145,7 @@ export class BirdLab {
     await this.startBird(
       'router',
       'bird',
-      `timeformat route iso long ms; timeformat log iso long ms;
+      `timeformat route iso long ms; timeformat log iso long ms; timeformat protocol iso long ms;
 log "${this.file('router', 'bird.log')}" all;
 router id 10.91.0.2;
 protocol device { scan time 1; }
@@ -169,10 +169,14 @@ ${bgp.join('\n')}`,
     return child.pid!;
   }
 
-  async killBird(host: string, name = 'bird'): Promise<void> {
-    const key = `${host}/${name}`;
-    process.kill(this.#birds.get(key)!, 'SIGKILL');
-    this.#birds.delete(key);
+  signalBird(host: string, signal: NodeJS.Signals, name = 'bird'): void {
+    process.kill(this.#birds.get(`${host}/${name}`)!, signal);
+  }
+
+  /** Processes of a host that run BIRD, whoever started them. */
+  async birdPids(host: string): Promise<number[]> {
+    const pids = (await run('ip', 'netns', 'pids', this.netns(host))).split('\n').filter(Boolean).map(Number);
+    return pids.filter((pid) => commandOf(pid) === 'bird');
   }
 
   birdc(host: string, command: string, name = 'bird'): Promise<string> {
@@ -181,6 +185,18 @@ ${bgp.join('\n')}`,
 
   read(host: string, name: string): string {
     return readFileSync(this.file(host, name), 'utf8');
+  }
+
+  /** Since when the router's session is what it is: "up 2026-11-21 08:27:35.802 Established". */
+  async session(node: string, family: 4 | 6): Promise<string> {
+    const text = await this.birdc('router', `show protocols ${node}_v${family}`);
+    const [, state = '?', since = '', info = ''] = /BGP +--- +(\S+) +(\S+(?: \d\S+)?) *(\S*)/.exec(text) ?? [];
+    return `${state} ${since} ${info}`.trim();
+  }
+
+  /** The router's words on one route of a family's table, best path first. */
+  async routeAt(prefix: string): Promise<string> {
+    return await this.birdc('router', `show route ${prefix} all`);
   }
 
   /** Prefixes that the router has from BGP, in order: those of a node when it is named. */
@@ -216,6 +232,14 @@ ${bgp.join('\n')}`,
       this.hosts.map((host) => run('ip', 'netns', 'pids', this.netns(host)).catch(() => '')),
     );
     return all.flatMap((text) => text.split('\n').filter(Boolean).map(Number));
+  }
+}
+
+function commandOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/comm`, 'utf8').trim();
+  } catch {
+    return '';
   }
 }
 
