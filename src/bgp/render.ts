@@ -79,7 +79,7 @@ function setAttributes({ med, prepend, communities, largeCommunities }: Attribut
 }
 
 /**
- * BIRD waits a minute and more after an error before it tries again, which after a cut is long: a second and ten here.
+ * BIRD waits a minute and more after an error before it tries again: here one second, and three when errors go on.
  * Graceful restart is off: while it lasts, the router would go on sending to a node that is not there.
  */
 function bgp(neighbor: NeighborModel, model: BirdModel): string {
@@ -95,8 +95,8 @@ function bgp(neighbor: NeighborModel, model: BirdModel): string {
     '  graceful restart off;',
     '  long lived graceful restart off;',
     '  connect delay time 1;',
-    '  connect retry time 5;',
-    '  error wait time 1, 10;',
+    '  connect retry time 2;',
+    '  error wait time 1, 3;',
     '  error forget time 30;',
     `  ipv${family} {`,
     '    import none;',

@@ -33,7 +33,10 @@ test.after.always(async () => {
 
 test.afterEach.always((t) => {
   if (t.passed) return;
-  for (const [host, file] of [['router', 'bird.log'], ['node1', 'bird.conf.log']] as const) {
+  for (const [host, file] of [
+    ['router', 'bird.log'],
+    ['node1', 'bird.conf.log'],
+  ] as const) {
     t.log(host, lab.read(host, file).split('\n').slice(-20).join('\n'));
   }
 });
@@ -83,7 +86,10 @@ test('a withdrawal is at the router within 100 ms, and so is an announcement', a
 test('100 VIPs come and go one at a time: no session restarts, and the routes of others never flap', async (t) => {
   const sessions = await Promise.all(([4, 6] as const).map((family) => lab.session('node1', family)));
   const logged = lab.read('router', 'bird.log').length;
-  const vips = Array.from({ length: 50 }, (_, i) => [`198.51.100.${i + 1}`, `2001:db8:51::${(i + 1).toString(16)}`]).flat();
+  const vips = Array.from({ length: 50 }, (_, i) => [
+    `198.51.100.${i + 1}`,
+    `2001:db8:51::${(i + 1).toString(16)}`,
+  ]).flat();
   const growing = vips.map((_, count) => [...both, ...vips.slice(0, count + 1).map((vip) => route(vip))]);
   const shrinking = vips.map((_, count) => [...both, ...vips.slice(count + 1).map((vip) => route(vip))]);
   const startedMs = performance.now();
@@ -94,9 +100,14 @@ test('100 VIPs come and go one at a time: no session restarts, and the routes of
   await learn(...bothPrefixes);
   t.deepEqual(await Promise.all(([4, 6] as const).map((family) => lab.session('node1', family))), sessions);
   const lines = lab.read('router', 'bird.log').slice(logged).split('\n');
-  t.deepEqual(lines.filter((line) => bothPrefixes.some((prefix) => line.includes(` ${prefix} `))), []);
+  t.deepEqual(
+    lines.filter((line) => bothPrefixes.some((prefix) => line.includes(` ${prefix} `))),
+    [],
+  );
   for (const vip of vips) {
-    const events = lines.filter((line) => line.includes(` ${vip}/`)).map((line) => /_v[46]\.ipv[46] > (\w+)/.exec(line)?.[1]);
+    const events = lines
+      .filter((line) => line.includes(` ${vip}/`))
+      .map((line) => /_v[46]\.ipv[46] > (\w+)/.exec(line)?.[1]);
     t.deepEqual(events, ['added', 'removed'], vip);
   }
 });

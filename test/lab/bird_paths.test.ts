@@ -15,7 +15,10 @@ const peers = new Map<NodeName, Peer<AnnouncerMethods>>();
 let lab: BirdLab;
 
 async function announce(node: NodeName, preference: 'primary' | 'secondary'): Promise<void> {
-  await peers.get(node)!.call('set', vips.map((vip) => route(vip, { preference })));
+  await peers.get(node)!.call(
+    'set',
+    vips.map((vip) => route(vip, { preference })),
+  );
 }
 
 /** Interfaces by which the router's kernel sends to a VIP. */
@@ -28,7 +31,10 @@ async function hops(vip: string): Promise<string> {
 async function untilHops(expected: string, vip?: string): Promise<number> {
   const startedMs = performance.now();
   for (const one of vip === undefined ? vips : [vip]) {
-    await until(`${one} by ${expected || 'nobody'}`, async () => (await hops(one)) === expected, { everyMs: 2 });
+    await until(`${one} by ${expected || 'nobody'}`, async () => (await hops(one)) === expected, {
+      withinMs: 30_000,
+      everyMs: 2,
+    });
   }
   return Math.round(performance.now() - startedMs);
 }

@@ -80,7 +80,11 @@ async function learn(...prefixes: string[]): Promise<void> {
   });
 }
 
-async function refused(t: ExecutionContext, routes: Parameters<AnnouncerMethods['set']>[0], why: RegExp): Promise<void> {
+async function refused(
+  t: ExecutionContext,
+  routes: Parameters<AnnouncerMethods['set']>[0],
+  why: RegExp,
+): Promise<void> {
   const { error } = await node.call('set', routes);
   t.regex(error, why);
   t.true(error.startsWith('UnavailableError: '), error);

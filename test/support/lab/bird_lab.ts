@@ -137,7 +137,7 @@ export class BirdLab {
         const far = family === 4 ? `10.91.${index + 1}.1` : `fd91:${index + 1}::1`;
         return `protocol bgp ${node}_v${family} {
   local ${local} as ${ROUTER_AS}; neighbor ${far} as ${NODE_AS}; direct; passive on; bfd ${routerBfd ? 'on' : 'off'};
-  error wait time 1, 10; connect delay time 0; ${routerBgp}
+  error wait time 1, 3; connect delay time 0; ${routerBgp}
   ipv${family} { import all; export none; };
 }`;
       }),

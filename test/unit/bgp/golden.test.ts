@@ -29,8 +29,11 @@ const cases: Readonly<Record<string, Case>> = {
   'v4 only': { routes: [v4], config: { neighbors: [router4] } },
   'v6 only': { routes: [v6], config: { neighbors: [router6] } },
   both: { routes: [v6, route('192.0.2.11'), v4] },
-  'two routers': { routes: [v4, v6], config: { neighbors: [router4, neighbor('203.0.113.2'), router6, neighbor('2001:db8:200::2')] } },
-  'supervised': { routes: [v4], config: { supervise: true } },
+  'two routers': {
+    routes: [v4, v6],
+    config: { neighbors: [router4, neighbor('203.0.113.2'), router6, neighbor('2001:db8:200::2')] },
+  },
+  supervised: { routes: [v4], config: { supervise: true } },
   'local addresses': { routes: [v4], config: { localAddress4: '203.0.113.11', localAddress6: '2001:db8:200::11' } },
   password: {
     routes: [v4],
@@ -45,7 +48,10 @@ const cases: Readonly<Record<string, Case>> = {
   'slow BFD': { routes: [v4], config: { bfd: { intervalMs: 300, multiplier: 5 } } },
   'same AS': { routes: [v4], config: { neighbors: [neighbor('203.0.113.1', { as: 4_200_000_001 })] } },
   communities: { routes: [v4], config: { primary: { ...plain, communities: ['65000:100', '65535:65281'] } } },
-  'large communities': { routes: [v4], config: { primary: { ...plain, communities: ['4200000001:1:2', '65000:100'] } } },
+  'large communities': {
+    routes: [v4],
+    config: { primary: { ...plain, communities: ['4200000001:1:2', '65000:100'] } },
+  },
   MED: { routes: [v4, route('192.0.2.11', { med: 5 })], config: { primary: { ...plain, med: 10 } } },
   'prepend per route': { routes: [v4, route('192.0.2.11', { prepend: 3, communities: ['65000:3'] })] },
   'secondary preference': {
@@ -76,5 +82,11 @@ for (const [title, { config = {}, routes = [], passwords = {} }] of Object.entri
 }
 
 test('no golden file is left over', (t) => {
-  t.deepEqual(readdirSync(folder).sort(), Object.keys(cases).map(fileOf).map((file) => file.slice(folder.length + 1)).sort());
+  t.deepEqual(
+    readdirSync(folder).sort(),
+    Object.keys(cases)
+      .map(fileOf)
+      .map((file) => file.slice(folder.length + 1))
+      .sort(),
+  );
 });

@@ -101,7 +101,9 @@ test('a BIRD with other time formats loses the time, nothing else', (t) => {
 test('tables that are others are refused', (t) => {
   t.throws(() => readProtocols(read('1000-BIRD 2.0.12\n0013 Daemon is up and running\n')), { message: /heading/ });
   t.throws(() => readProtocols(read('9001 syntax error\n')), { message: /heading/ });
-  t.throws(() => readProtocols(read('2002-Name Proto Table State Since Info\n1002-odd\n0000 \n')), { message: /"odd"/ });
+  t.throws(() => readProtocols(read('2002-Name Proto Table State Since Info\n1002-odd\n0000 \n')), {
+    message: /"odd"/,
+  });
   t.throws(() => readBfdSessions(read('1020-odd line\n0000 \n')), { message: /"odd line"/ });
 });
 

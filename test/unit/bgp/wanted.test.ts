@@ -1,14 +1,20 @@
-import fc from 'fast-check';
 import test from 'ava';
+import fc from 'fast-check';
+import { parseIp } from '../../../src/base/ip.js';
 import { adopt } from '../../../src/bgp/adopt.js';
 import { modelOf } from '../../../src/bgp/model.js';
 import { render } from '../../../src/bgp/render.js';
 import type { Route } from '../../../src/bgp/types.js';
 import { attributesOf, parseCommunity, wantedOf } from '../../../src/bgp/wanted.js';
-import { parseIp } from '../../../src/base/ip.js';
 import { configOf, neighbor, route } from './sample.js';
 
-const vip = fc.oneof(fc.ipV4(), fc.ipV6().filter((text) => parseIp(text) !== null).map((text) => parseIp(text)!));
+const vip = fc.oneof(
+  fc.ipV4(),
+  fc
+    .ipV6()
+    .filter((text) => parseIp(text) !== null)
+    .map((text) => parseIp(text)!),
+);
 const u16 = fc.integer({ min: 0, max: 0xffff });
 const u32 = fc.integer({ min: 0, max: 0xffff_ffff });
 const community = fc.oneof(
@@ -56,10 +62,14 @@ test('a file that somebody edited is not taken up', (t) => {
 
 test('the order in which routes are told makes no difference', (t) => {
   fc.assert(
-    fc.property(fc.uniqueArray(anyRoute, { selector: (one) => parseIp(one.vip) }), fc.func(fc.integer()), (routes, key) => {
-      const shuffled = [...routes].sort((a, b) => key(a.vip) - key(b.vip));
-      t.deepEqual(wantedOf(shuffled), wantedOf(routes));
-    }),
+    fc.property(
+      fc.uniqueArray(anyRoute, { selector: (one) => parseIp(one.vip) }),
+      fc.func(fc.integer()),
+      (routes, key) => {
+        const shuffled = [...routes].sort((a, b) => key(a.vip) - key(b.vip));
+        t.deepEqual(wantedOf(shuffled), wantedOf(routes));
+      },
+    ),
   );
 });
 
@@ -75,7 +85,10 @@ test('a route that makes no sense is left out and named, the others stay', (t) =
     route('192.0.2.8; } protocol kernel { export all'),
     route('192.0.2.9', { communities: ['1:2)); }'] }),
   ]);
-  t.deepEqual(routes.map((one) => one.vip), ['192.0.2.1']);
+  t.deepEqual(
+    routes.map((one) => one.vip),
+    ['192.0.2.1'],
+  );
   t.is(faults.length, 8);
   t.is(
     faults[0],
@@ -100,7 +113,19 @@ test("a route's own attributes are added to those of its preference", (t) => {
 test('communities have two parts of 16 bits, or three of 32', (t) => {
   t.deepEqual(parseCommunity('65535:65535'), [65535, 65535]);
   t.deepEqual(parseCommunity('4294967295:0:1'), [4294967295, 0, 1]);
-  for (const text of ['', '1', '1:', ':1', '65536:1', '1:65536', '4294967296:1:1', '1:1:1:1', '-1:1', '1e3:1', ' 1:1']) {
+  for (const text of [
+    '',
+    '1',
+    '1:',
+    ':1',
+    '65536:1',
+    '1:65536',
+    '4294967296:1:1',
+    '1:1:1:1',
+    '-1:1',
+    '1e3:1',
+    ' 1:1',
+  ]) {
     t.throws(() => parseCommunity(text), { message: /is expected/ }, text);
   }
 });
