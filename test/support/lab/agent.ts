@@ -19,7 +19,9 @@ export class Agent {
   readonly configFile: string;
   readonly pins: string;
   readonly client: SpillwayClient;
-  readonly #config: string;
+  /** Another checkout, whose agent is started; null: this one's. */
+  checkout: string | null = null;
+  #config: string;
   #child: ChildProcess | null = null;
   #gone: Promise<unknown> = Promise.resolve();
   #stderr = '';
@@ -52,6 +54,11 @@ export class Agent {
     this.client = connect(`unix:${this.socket}`);
   }
 
+  /** From the next start on, over what was configured before. */
+  configure(settings: Readonly<Record<string, unknown>>): void {
+    this.#config = JSON.stringify({ ...JSON.parse(this.#config), ...settings });
+  }
+
   /** What it wrote to standard error since the last start. */
   get log(): string {
     return this.#stderr;
@@ -65,7 +72,8 @@ export class Agent {
   async start(): Promise<void> {
     this.#stderr = '';
     writeFileSync(this.configFile, this.#config);
-    const [file, ...words] = this.lab.command(this.host, 'spillwayd', '--config', this.configFile);
+    const program = this.checkout === null ? 'spillwayd' : `${this.checkout}/scripts/bin/spillwayd`;
+    const [file, ...words] = this.lab.command(this.host, program, '--config', this.configFile);
     const child = spawn(file!, words, { stdio: ['ignore', 'ignore', 'pipe'] });
     this.#child = child;
     this.#gone = once(child, 'exit');
