@@ -143,7 +143,8 @@ struct backend {
 	__u64 identity;
 	struct address address;
 	struct address source; /* of the outer header */
-	__u32 mtu;	       /* of the way to the backend, bytes of IP packet */
+	__u16 mtu;	       /* of the way to the backend, bytes of IP packet */
+	__u16 pool;	       /* that it belongs to: what it is called in another pool is another backend */
 	__u16 outer_bytes;     /* of the outer headers; 0: none */
 	__u16 weight;	       /* in force: WEIGHT_SCALE times what was configured, less during slow start */
 };

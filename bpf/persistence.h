@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
  * Source persistence: beside its sessions a client has an entry in the same table that says where its next connection
- * goes. Its tag is made of the client, the listener and the pool, with words of the key that no flow's tag uses.
+ * goes. Its tag is made of the client and the listener, with words of the key that no flow's tag uses, and so is the
+ * same on every node; a backend of another pool than the listener's present one is as good as none.
  *
  * An entry begins as young: it lives and gives way as a young session does, so that a flood of SYNs costs no more than
  * it would. A session of the client that is established confirms it, and while packets come keeps it alive; from then
@@ -22,7 +23,7 @@ static __always_inline bool is_persistent(const struct service *service)
 static __always_inline __u64 source_entry_tag(const struct packet *packet, const struct service *service,
 					      const struct settings *settings)
 {
-	__u32 low = (__u32)service->identity + service->pool, high = service->identity >> 32;
+	__u32 low = service->identity, high = service->identity >> 32;
 
 	return mix(nh_source(packet, settings) + nh(low, high, settings->key + 10), settings);
 }
@@ -43,11 +44,11 @@ static __always_inline bool source_lasts(__u64 value, const struct service *serv
 	       idle <= service->timeout_ticks[SESSION_SOURCE & 3];
 }
 
-static __always_inline bool takes_new_flows(__u32 backend_id)
+static __always_inline bool takes_new_flows(__u32 backend_id, const struct service *service)
 {
 	struct backend *backend = backend_up(backend_id);
 
-	return backend && !(backend->flags & BACKEND_DRAINING);
+	return backend && backend->pool == service->pool && !(backend->flags & BACKEND_DRAINING);
 }
 
 static __always_inline bool insert_source(struct work *work, __u32 state)
@@ -99,7 +100,7 @@ __noinline __u32 persistent_backend(struct work *work)
 	if (!settings || !service || !find_source(work, service, settings, &hit) ||
 	    !source_lasts(hit.value, service, work->packet.tick))
 		return MAGLEV_NONE;
-	return takes_new_flows(session_backend(hit.value)) ? session_backend(hit.value) : MAGLEV_NONE;
+	return takes_new_flows(session_backend(hit.value), service) ? session_backend(hit.value) : MAGLEV_NONE;
 }
 
 /* A new flow went to work->backend_id: so does the client's next one. */
@@ -145,7 +146,7 @@ __noinline int confirm_source(struct work *work, bool newly_established)
 						   SESSION_SOURCE));
 		return 1;
 	}
-	if (!newly_established || !takes_new_flows(work->backend_id))
+	if (!newly_established || !takes_new_flows(work->backend_id, service))
 		return 0;
 	return insert_source(work, SESSION_SOURCE);
 }

@@ -189,6 +189,7 @@ export const backendOffset = {
   address: 24,
   source: 40,
   mtu: 56,
+  pool: 58,
   outerBytes: 60,
   weight: 62,
 } as const;
@@ -203,6 +204,7 @@ export interface Backend {
   readonly address: Uint8Array;
   readonly source: Uint8Array;
   readonly mtu: number;
+  readonly pool: number;
   readonly outerBytes: number;
   readonly weight: number;
 }
@@ -217,7 +219,8 @@ export function readBackend(view: DataView, at: number): Backend {
     identity: view.getBigUint64(at + 16, true),
     address: new Uint8Array(view.buffer, view.byteOffset + at + 24, 16).slice(),
     source: new Uint8Array(view.buffer, view.byteOffset + at + 40, 16).slice(),
-    mtu: view.getUint32(at + 56, true),
+    mtu: view.getUint16(at + 56, true),
+    pool: view.getUint16(at + 58, true),
     outerBytes: view.getUint16(at + 60, true),
     weight: view.getUint16(at + 62, true),
   };
@@ -232,7 +235,8 @@ export function writeBackend(view: DataView, at: number, value: Backend): void {
   view.setBigUint64(at + 16, value.identity, true);
   new Uint8Array(view.buffer, view.byteOffset + at + 24, 16).set(value.address);
   new Uint8Array(view.buffer, view.byteOffset + at + 40, 16).set(value.source);
-  view.setUint32(at + 56, value.mtu, true);
+  view.setUint16(at + 56, value.mtu, true);
+  view.setUint16(at + 58, value.pool, true);
   view.setUint16(at + 60, value.outerBytes, true);
   view.setUint16(at + 62, value.weight, true);
 }

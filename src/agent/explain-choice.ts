@@ -69,8 +69,8 @@ function keptBackend(question: ChoiceQuestion, steps: string[]): number | null {
     steps.push('source persistence: nothing is remembered of this client');
     return null;
   }
-  const draining = (applied.backends.get(entry.backend)?.flags ?? 0) & BackendFlags.BACKEND_DRAINING;
-  if (isUp(question, entry.backend) && !draining) {
+  const { flags = 0, pool } = applied.backends.get(entry.backend) ?? {};
+  if (isUp(question, entry.backend) && pool === row.pool && !(flags & BackendFlags.BACKEND_DRAINING)) {
     steps.push("source persistence: the client's last connection says where this one goes");
     return entry.backend;
   }

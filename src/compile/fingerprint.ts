@@ -72,9 +72,9 @@ export function sourceTag(flow: Source, key: FlowKey): bigint {
   return mix(nhSource(flow, key), key);
 }
 
-/** Of the entry that keeps a client to its backend (bpf/persistence.h). `service`: its row, which names its pool. */
-export function sourceEntryTag(flow: Source, service: { identity: bigint; pool: number }, key: FlowKey): bigint {
-  const low = (Number(service.identity & 0xffff_ffffn) + service.pool) >>> 0;
+/** Of the entry that keeps a client to its backend (bpf/persistence.h). `service`: its row. */
+export function sourceEntryTag(flow: Source, service: { identity: bigint }, key: FlowKey): bigint {
+  const low = Number(service.identity & 0xffff_ffffn);
   return mix(nhSource(flow, key) + nh(low, Number(service.identity >> 32n), key, 10), key);
 }
 

@@ -317,6 +317,7 @@ export function sameBackend(a: Backend, b: Backend): boolean {
     a.flags === b.flags &&
     a.forwarding === b.forwarding &&
     a.mtu === b.mtu &&
+    a.pool === b.pool &&
     a.outerSum === b.outerSum &&
     a.outerBytes === b.outerBytes &&
     a.egress === b.egress &&

@@ -213,14 +213,14 @@ function backendOf(spec: PoolSpec, pool: number, candidate: Shared, failingOpen:
     nextHopMac: nextHop.state === 'resolved' ? nextHop.mac : '',
     device: nextHop.state === 'resolved' ? nextHop.device : '',
     vlan: nextHop.state === 'resolved' ? nextHop.vlan : 0,
-    row: backendRow(spec, candidate, up),
+    row: backendRow(spec, candidate, { pool, up }),
   };
 }
 
 function backendRow(
   spec: PoolSpec,
   { backend, egress, ownHealth, identity, nextHop, ramp, percent }: Shared,
-  up: boolean,
+  { pool, up }: { pool: number; up: boolean },
 ): BackendRow {
   const { mode, outerBytes, protocol } = outerOf(spec.group, backend);
   const tunnel = outerBytes > 0;
@@ -246,7 +246,9 @@ function backendRow(
     identity,
     address,
     source,
-    mtu: resolved ? nextHop.mtu : 0,
+    // As large as an IP packet can be; a loopback interface says more.
+    mtu: resolved ? Math.min(0xffff, nextHop.mtu) : 0,
+    pool,
   };
 }
 

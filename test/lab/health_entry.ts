@@ -32,6 +32,7 @@ export function encodeBackendEntry(entry: BackendEntry): Uint8Array {
     address,
     source,
     mtu: 1500,
+    pool: 0,
     outerBytes: outerBytes[forwarding],
     weight: 100,
   };

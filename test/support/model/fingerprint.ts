@@ -82,12 +82,8 @@ export function quicFallbackTag(tag: bigint): bigint {
   return other === 0n ? 1n : other;
 }
 
-/** Of a client's entry at a listener, given by its identity, and the pool: key words that no flow's tag uses. */
-export function sourceEntryTag(
-  flow: Addresses,
-  { identity, pool }: { identity: bigint; pool: number },
-  key: FlowKey,
-): bigint {
-  const words = [(identity + BigInt(pool)) & word32, identity >> 32n];
+/** Of a client's entry at a listener, given by its identity: key words that no flow's tag uses. */
+export function sourceEntryTag(flow: Addresses, { identity }: { identity: bigint }, key: FlowKey): bigint {
+  const words = [identity & word32, identity >> 32n];
   return mix((nhSource(flow, key) + nh(words, key, 10)) & word64, key.finish);
 }

@@ -23,8 +23,9 @@ export class PersistenceModel {
     return sourceEntryTag(packet, this.world.control.services[service]!, this.world.control.key);
   }
 
-  #takesNewFlows(backend: number): boolean {
-    const flags = this.world.control.backends[backend]?.flags ?? 0;
+  #takesNewFlows(backend: number, service: number): boolean {
+    const { flags = 0, pool } = this.world.control.backends[backend] ?? {};
+    if (pool !== this.world.control.services[service]?.pool) return false;
     return (flags & BackendFlags.BACKEND_UP) !== 0 && (flags & BackendFlags.BACKEND_DRAINING) === 0;
   }
 
@@ -37,7 +38,7 @@ export class PersistenceModel {
   backendOf(packet: Parsed, service: number): number | null {
     const entry = this.sessions.find(this.#tag(packet, service));
     if (!entry || !this.#lasts(entry, service)) return null;
-    return this.#takesNewFlows(entry.backend) ? entry.backend : null;
+    return this.#takesNewFlows(entry.backend, service) ? entry.backend : null;
   }
 
   /** A new flow of the client went there. */
@@ -62,7 +63,7 @@ export class PersistenceModel {
   confirm(packet: Parsed, service: number, session: { backend: number; newlyEstablished: boolean }): void {
     const entry = this.sessions.find(this.#tag(packet, service));
     if (entry) this.#rewrite(entry, { backend: entry.backend, service, state: SessionState.SESSION_SOURCE });
-    else if (session.newlyEstablished && this.#takesNewFlows(session.backend)) {
+    else if (session.newlyEstablished && this.#takesNewFlows(session.backend, service)) {
       this.#insert(packet, { service, backend: session.backend, state: SessionState.SESSION_SOURCE });
     }
   }

@@ -30,6 +30,7 @@ function rowOf(flags: number): Backend {
     address: ipToBytes(address),
     source: new Uint8Array(16),
     mtu: 1500,
+    pool: 0,
     egress: 0,
     tunnelPort: 0,
     outerBytes: 0,
