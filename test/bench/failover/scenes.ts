@@ -223,15 +223,19 @@ async function comeBack(bed: Bed, { node }: Cast): Promise<Outcome> {
 }
 
 async function drain(bed: Bed, { node }: Cast): Promise<Outcome> {
-  const { code, stdout, stderr } = await bed.of(node).spillway('node', 'drain');
-  if (code !== 0) throw new Error(`${node} does not drain: ${stdout}${stderr}`);
+  let last = '';
+  let done = false;
+  for await (const progress of bed.of(node).client.cluster.drain({})) ({ done, message: last } = progress);
+  if (!done) throw new Error(`${node} does not drain: ${last}`);
   leave(bed, node);
   return {};
 }
 
 async function activate(bed: Bed, { node }: Cast): Promise<Outcome> {
-  const { code, stdout, stderr } = await bed.of(node).spillway('node', 'activate');
-  if (code !== 0) throw new Error(`${node} does not become active: ${stdout}${stderr}`);
+  let last = '';
+  let done = false;
+  for await (const progress of bed.of(node).client.cluster.activate({})) ({ done, message: last } = progress);
+  if (!done) throw new Error(`${node} does not become active: ${last}`);
   return await rejoin(bed, node);
 }
 
