@@ -18,8 +18,7 @@ removeStaleLabs();
 takeDownOnSignal();
 const bed = { name: labName(), zones: false, connections, perSecond, flows, say };
 if (random !== null) say(`seed ${random.seed}`);
-const { results: events, faults } =
-  random === null ? await runEvents(options.events, bed) : await runRandom(random, bed);
+const { results: events, faults } = random === null ? await runEvents(options, bed) : await runRandom(random, bed);
 const report: Report = {
   settings: { connections, perSecond, flows, seed: random?.seed ?? null },
   events,

@@ -9,6 +9,8 @@ export interface Options {
   readonly connections: number;
   readonly perSecond: number;
   readonly flows: number;
+  /** Times that the events are played, one round after the other. */
+  readonly rounds: number;
   /** null: the events in order. */
   readonly random: { readonly minutes: number; readonly seed: number } | null;
 }
@@ -19,6 +21,7 @@ interface Given {
   readonly events?: readonly string[];
   readonly connections?: number;
   readonly rate?: number;
+  readonly rounds?: number;
   readonly random?: boolean;
   readonly minutes?: number;
   readonly seed?: number;
@@ -35,6 +38,7 @@ export function parseOptions(argv: readonly string[]): Options {
     .option('--events <list>', `only these: ${eventNames.join(', ')}`, events)
     .option('--connections <n>', 'long-lived ones (default 3000)', count)
     .option('--rate <n>', 'new connections a second (default 200)', count)
+    .option('--rounds <n>', 'plays the events so many times (default 1)', count)
     .option('--random', 'events drawn by chance, one after the other, with everything checked after each')
     .option('--minutes <n>', 'of random events (default 10)', count)
     .option('--seed <n>', 'draws the same events again (default: printed)', count)
@@ -51,6 +55,7 @@ export function parseOptions(argv: readonly string[]): Options {
     connections: given.connections ?? (given.quick ? 300 : 3000),
     perSecond: given.rate ?? (given.quick ? 20 : 200),
     flows: given.quick ? 6 : 12,
+    rounds: given.rounds ?? 1,
     random: given.random ? { minutes: given.minutes ?? 10, seed: given.seed ?? (Date.now() % 1_000_000) + 1 } : null,
   };
 }

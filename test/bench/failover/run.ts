@@ -15,14 +15,19 @@ export interface Run {
 
 const usual: Cast = { node: 'lb2', backend: 'be3' };
 
-/** @param events: their names; empty: all. What comes before in a scene, or undoes it, is played and measured, too. */
-export async function runEvents(events: readonly string[], options: BedOptions): Promise<Run> {
+export interface Wanted {
+  /** Names; empty: all. What comes before in a scene, or undoes it, is played and measured, too. */
+  readonly events: readonly string[];
+  readonly rounds: number;
+}
+
+export async function runEvents({ events, rounds }: Wanted, options: BedOptions): Promise<Run> {
   const results: Result[] = [];
   const faults: string[] = [];
   for (const zones of [false, true]) {
     const wanted = scenes.filter((scene) => (scene.zones ?? false) === zones && isWanted(scene, events));
     if (wanted.length === 0) continue;
-    const run = await playAll(wanted, { ...options, zones });
+    const run = await playAll(Array.from({ length: rounds }, () => wanted).flat(), { ...options, zones });
     results.push(...run.results);
     faults.push(...run.faults);
   }
