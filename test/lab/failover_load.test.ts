@@ -55,7 +55,7 @@ async function reports(load: Load, count: number): Promise<void> {
 test.serial('all is answered: nothing broke, failed or was lost', async (t) => {
   const { load } = t.context;
   await reports(load, 15);
-  await until('datagrams are judged', () => load.latest.answers > 500 && load.latest.sent > 6000);
+  await until('datagrams are judged', () => load.latest.answers > 500 && load.latest.sent > 2000);
   t.like(load.latest, { alive: 100, waiting: 0, broken: 0, failed: 0, lost: 0, duplicates: 0, moved: 0, errors: 0 });
   t.true(load.latest.done > 50, `${load.latest.done} short connections`);
   const connections = await load.list();
@@ -105,7 +105,7 @@ test.serial('one that answers nobody breaks connections at their deadline, and d
     t.true(at - asked >= 1000);
   }
   t.true(Math.max(...load.snapshots.map(({ longestWaitMs }) => longestWaitMs)) >= 1000);
-  await until('datagrams are given up', () => load.latest.lost > 1000);
+  await until('datagrams are given up', () => load.latest.lost > 500);
   t.true(load.latest.longestGapMs > 1000);
   await until('new ones fail', () => load.mishaps.some(({ long, why }) => !long && why === 'no answer'));
   echo.signal('SIGCONT');

@@ -31,8 +31,8 @@ struct options options = {
 	.connections = 3000,
 	.period_ms = 200,
 	.per_second = 200,
-	.flows = 12,
-	.udp_period_ms = 2,
+	.flows = 24,
+	.udp_period_ms = 4,
 	.percent6 = 20,
 	.deadline_ms = 10000,
 	.short_deadline_ms = 5000,
@@ -48,8 +48,8 @@ static void usage(void)
 {
 	puts("usage: load -4 VIP | -6 VIP  -p TCP_PORT -u UDP_PORT [options]\n"
 	     "  -c N     long-lived connections (3000)       -i MS    between their questions (200)\n"
-	     "  -r N     short connections a second (200)    -f N     flows of datagrams (12)\n"
-	     "  -d MS    between datagrams of a flow (2)     -x N     percent of all by IPv6, with both VIPs (20)\n"
+	     "  -r N     short connections a second (200)    -f N     flows of datagrams (24)\n"
+	     "  -d MS    between datagrams of a flow (4)     -x N     percent of all by IPv6, with both VIPs (20)\n"
 	     "  -s ADDR  own address to use; again and again -D MS    a question's deadline (10000)\n"
 	     "  -N MS    a short connection's (5000)         -T S     ends after so many seconds (3600)");
 }

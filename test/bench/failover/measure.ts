@@ -1,5 +1,5 @@
 /** One event: what broke, what failed, for how long nobody was answered, and until when. */
-import { pause } from '../../support/lab/until.js';
+import { pause, until } from '../../support/lab/until.js';
 import type { Bed } from './bed.js';
 import { converge, differences } from './converged.js';
 import { type Mishap, monotonicMs, type Snapshot } from './load.js';
@@ -20,7 +20,7 @@ export interface Result {
   readonly longestConnectMs: number;
   /** The longest that any long-lived connection waited for an answer. */
   readonly longestGapMs: number;
-  /** The longest that any flow of datagrams, one each 2 ms, had no answer. */
+  /** The longest that any flow of datagrams, one each 4 ms, had no answer. */
   readonly outageMs: number;
   readonly packetsSent: number;
   readonly packetsLost: number;
@@ -49,6 +49,25 @@ export async function restore(bed: Bed): Promise<void> {
   }
   const { atMs, lacking } = await converge(bed);
   if (atMs === null) throw new Error(`not within a minute: ${lacking}`);
+}
+
+/**
+ * Half of the connections are made while a backend gets no new ones: a third of these would go there if they were chosen
+ * now, and rest on their sessions alone. Else any node would choose as the one before, without knowing anything.
+ */
+export async function unsettle(bed: Bed, { backend }: Cast): Promise<void> {
+  const { weights } = bed;
+  await bed.apply({ ...weights, [backend]: 0 });
+  await renew(bed, Math.ceil(bed.options.connections / 2));
+  await bed.apply(weights);
+}
+
+/** So many end as their users would end them, and are made anew. */
+export async function renew(bed: Bed, count: number): Promise<void> {
+  const { tried } = bed.load.latest;
+  bed.load.churn(count);
+  await until('the load goes on', () => bed.load.latest.tried > tried + bed.options.perSecond / 4);
+  await restore(bed);
 }
 
 export async function measure(bed: Bed, act: Act, cast: Cast): Promise<Result> {

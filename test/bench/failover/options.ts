@@ -54,7 +54,7 @@ export function parseOptions(argv: readonly string[]): Options {
     events: given.events ?? [],
     connections: given.connections ?? (given.quick ? 300 : 3000),
     perSecond: given.rate ?? (given.quick ? 20 : 200),
-    flows: given.quick ? 6 : 12,
+    flows: 24,
     rounds: given.rounds ?? 1,
     random: given.random ? { minutes: given.minutes ?? 10, seed: given.seed ?? (Date.now() % 1_000_000) + 1 } : null,
   };

@@ -25,7 +25,7 @@ export function renderReport({ settings, events, faults }: Report): string {
   table.push(...byEvent(events).map((same) => rowOf(same, often)));
   const { connections, perSecond, flows, seed } = settings;
   return [
-    `${connections} long-lived connections, ${perSecond} new ones a second, ${flows} flows of datagrams each 2 ms${seed === null ? '' : `; seed ${seed}`}`,
+    `${connections} long-lived connections, ${perSecond} new ones a second, ${flows} flows of datagrams each 4 ms${seed === null ? '' : `; seed ${seed}`}`,
     table.toString(),
     'broken, new failed: in brackets those that are excused (see test/bench/README.md). longest gap: that a long-lived',
     `connection waited for an answer. outage, lost: of the flows of datagrams. ms but for counts${often ? '; median (longest)' : ''}.`,

@@ -4,7 +4,7 @@ import { pause } from '../../support/lab/until.js';
 import { Bed, type BedOptions } from './bed.js';
 import { nodesReady, tablesDiffer } from './converged.js';
 import { monotonicMs } from './load.js';
-import { measure, type Result, restore } from './measure.js';
+import { measure, type Result, restore, unsettle } from './measure.js';
 import { type Cast, type Scene, scenes } from './scenes.js';
 
 export interface Run {
@@ -87,6 +87,7 @@ async function orExplain(bed: Bed, task: () => Promise<void>): Promise<void> {
 
 export async function play(bed: Bed, scene: Scene, cast: Cast): Promise<Result[]> {
   const results: Result[] = [];
+  await orExplain(bed, () => unsettle(bed, cast));
   await scene.prepare?.(bed, cast);
   for (const act of scene.acts) {
     await orExplain(bed, () => restore(bed));

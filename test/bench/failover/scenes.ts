@@ -121,6 +121,7 @@ export const scenes: readonly Scene[] = [
     prepare: async (bed, { backend }) => {
       const { [backend]: _, ...others } = allBackends;
       await bed.apply(others);
+      bed.load.churn(bed.options.connections);
     },
     acts: [
       act('backend-change-then-node-death', async (bed, cast) => {
