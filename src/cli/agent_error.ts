@@ -25,6 +25,8 @@ export function describeAgentError(
         options,
       );
     case 'DEADLINE_EXCEEDED':
+      // The agent's own words, where it was asked to wait for something.
+      if (error.details.info !== null) return new CommandError(message, options);
       return new CommandError(`no answer from ${call.target} within ${formatDuration(call.timeoutMs)}`, {
         ...options,
         hint: 'Give it longer with --timeout, or look at the log of spillwayd.',

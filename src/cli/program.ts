@@ -6,6 +6,7 @@ import { registerApply } from './commands/apply.js';
 import { registerBackend } from './commands/backend.js';
 import { registerBackends } from './commands/backends.js';
 import { registerCapture } from './commands/capture.js';
+import { registerCluster } from './commands/cluster.js';
 import { registerCompletion } from './commands/completion.js';
 import { registerDrain } from './commands/drain.js';
 import { registerDrops } from './commands/drops.js';
@@ -13,6 +14,7 @@ import { registerExplain } from './commands/explain.js';
 import { registerGet } from './commands/get.js';
 import { registerMetering } from './commands/metering.js';
 import { registerDetach, registerReconcile } from './commands/node.js';
+import { registerNode } from './commands/node_life.js';
 import { registerPurge } from './commands/purge.js';
 import { registerSessions } from './commands/sessions.js';
 import { registerStatus } from './commands/status.js';
@@ -36,9 +38,10 @@ const groups: readonly (readonly [title: string, members: readonly Register[]])[
       registerTop,
       registerMetering,
       registerAddresses,
+      registerCluster,
     ],
   ],
-  ['This node:', [registerReconcile, registerPurge, registerDetach]],
+  ['This node:', [registerNode, registerReconcile, registerPurge, registerDetach]],
   ['On a backend host:', [registerBackend]],
   ['Else:', [registerVersion, registerCompletion]],
 ];

@@ -16,7 +16,7 @@ export const registerPurge: Register = (program, io) => {
     .summary('forget sessions: their next packet selects anew')
     .description(
       'Removes sessions from the table: their next packet selects a backend anew. Connections whose new backend is ' +
-        'another one break. Wants a filter, or --all.',
+        'another one break. Nodes that share sessions do likewise. Wants a filter, or --all.',
     );
   addFilterOptions(command)
     .option('--all', 'every session of this node')

@@ -84,7 +84,7 @@ function reconcileLine(reconciliation: messages.Reconciliation | null, { nowMs, 
   return `${counted(runs, 'run')}, ${counted(repairs, 'repair')}, ${failed}${last}${error}`;
 }
 
-function problemLines(problems: readonly string[], paint: Palette): string {
+export function problemLines(problems: readonly string[], paint: Palette): string {
   if (problems.length === 0)
     return formatFields([['Problems'.padEnd('Configuration'.length), paint.good('none')]], paint.bold);
   return `${paint.bold('Problems')}\n${problems.map((problem) => `  ${paint.bad('!')} ${printable(problem)}\n`).join('')}`;

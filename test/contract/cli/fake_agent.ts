@@ -83,7 +83,7 @@ function streamOf(handler: (request: unknown) => unknown): grpc.handleServerStre
       for await (const message of handler(call.request) as AsyncIterable<unknown>) call.write(message);
       call.end();
     } catch (error) {
-      call.destroy(error as Error);
+      call.emit('error', error);
     }
   };
 }
@@ -96,5 +96,14 @@ export function refuse(
   const metadata = new grpc.Metadata();
   const status = { code: grpc.status[code], message };
   metadata.set(detailsKey, encodeDetails(status, [{ type: 'google.rpc.BadRequest', value: { fieldViolations } }]));
+  return Object.assign(new Error(message), { code: status.code, details: message, metadata });
+}
+
+/** As the agent says that what it was asked to wait for has not come to pass. */
+export function stillGoing(message: string) {
+  const status = { code: grpc.status.DEADLINE_EXCEEDED, message };
+  const metadata = new grpc.Metadata();
+  const info = { reason: 'STILL_GOING', domain: 'spillway', metadata: {} };
+  metadata.set(detailsKey, encodeDetails(status, [{ type: 'google.rpc.ErrorInfo', value: info }]));
   return Object.assign(new Error(message), { code: status.code, details: message, metadata });
 }
