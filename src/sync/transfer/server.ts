@@ -107,9 +107,7 @@ class PeerCalls {
     return this.#unary(call, callback, {
       method: methods.digest,
       answer: async ({ ranges }) => {
-        if (ranges < 1 || ranges > 65_536 || (ranges & (ranges - 1)) !== 0) {
-          throw new Refusal(grpc.status.INVALID_ARGUMENT, `ranges ${ranges}: a power of two from 1 to 65536`);
-        }
+        checkRanges(ranges);
         const { boot, counts, sums } = await this.#handlers.digest(ranges);
         return { bootId: boot, counts: Array.from(counts), sums: Array.from(sums) };
       },
@@ -146,6 +144,7 @@ class PeerCalls {
     try {
       const proof = this.#admit(call, methods.fetch);
       const request = fetchRequestOf(requestOf(call.request, methods.fetch));
+      if (request.wanted !== null) checkRanges(request.ranges);
       if (this.#fetches >= MAX_FETCHES) {
         throw new Refusal(
           grpc.status.RESOURCE_EXHAUSTED,
@@ -191,6 +190,11 @@ class PeerCalls {
     if (this.#calls >= MAX_CALLS) throw new Refusal(grpc.status.RESOURCE_EXHAUSTED, `${MAX_CALLS} calls are under way`);
     return { nonce: verdict.claims.nonce, key: verdict.key };
   }
+}
+
+function checkRanges(ranges: number): void {
+  if (ranges >= 1 && ranges <= 65_536 && (ranges & (ranges - 1)) === 0) return;
+  throw new Refusal(grpc.status.INVALID_ARGUMENT, `ranges ${ranges}: a power of two from 1 to 65536`);
 }
 
 function requestOf<Q>(bytes: Buffer, { request }: { request: { decode(bytes: Uint8Array): Q } }): Q {
