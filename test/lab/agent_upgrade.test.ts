@@ -3,7 +3,7 @@
  * lost, no session leaves its backend. SPILLWAY_UPGRADE_FROM names a built checkout of another release: its agent is the
  * one before. Without it that is this one, whose pins are made into what layout 2 had.
  */
-import { rmSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import test, { type ExecutionContext } from 'ava';
 import { layoutVersion } from '../../src/dataplane/layout.js';
 import type { Agent } from '../support/lab/agent.js';
@@ -112,3 +112,34 @@ for (const [name, sessions] of [
     });
   });
 }
+
+test.serial('a rolling upgrade by one command', async (t) => {
+  const pids = cluster.agents.map(({ pid }) => pid);
+  await underTraffic(t, async () => {
+    const { code, stdout, stderr } = await cluster.lab.upgrade();
+    t.is(code, 0, stderr);
+    t.regex(stdout, /^lb1: pid \d+ -> \d+, \w+, back in \d+ ms\nlb2: pid \d+ -> \d+/);
+  });
+  for (const [i, { client, lab, host }] of cluster.agents.entries()) {
+    const { node } = await client.status.get({ summary: true });
+    t.not(node?.pid, pids[i]);
+    t.is((await lab.must(host, 'cat', `/proc/${node?.pid}/cmdline`)).split('\0')[2], '--config');
+  }
+});
+
+test.serial('a rolling upgrade stops at a node that does not come back, and the others are as they were', async (t) => {
+  const checkout = cluster.lab.directory('broken', 'scripts', 'bin');
+  writeFileSync(`${checkout}/spillwayd`, '#!/bin/sh\necho "cannot start: it is broken" >&2\nexit 1\n', { mode: 0o755 });
+  const [first, second] = cluster.agents;
+  const pid = (await second.client.status.get({ summary: true })).node?.pid;
+  await underTraffic(t, async () => {
+    const { code, stderr } = await cluster.lab.upgrade(cluster.lab.directory('broken'));
+    t.is(code, 1);
+    t.regex(
+      stderr,
+      /lb1: the agent of \S+\/broken ended:\n.*it is broken\n.*stopped at lb1; upgraded: none; as they were: lb2/s,
+    );
+    t.is((await second.client.status.get({ summary: true })).node?.pid, pid);
+    await first.start();
+  });
+});

@@ -66,6 +66,11 @@ export class Lab {
     return path;
   }
 
+  /** `scripts/lab upgrade`: agents by those of another checkout, or of this one. */
+  upgrade(to: string | null = null): Promise<Ended> {
+    return run([script, 'upgrade', '--name', this.name, ...(to === null ? [] : ['--to', to])]);
+  }
+
   /** The words that run a command on a host. */
   command(host: HostName, ...words: readonly string[]): string[] {
     return [script, 'exec', host, '--name', this.name, '--', ...words];
