@@ -3,6 +3,9 @@
 
 # Each step of a node: its agent's end, its successor's start until it serves.
 UPGRADE_SECONDS=${SPILLWAY_UPGRADE_SECONDS:-60}
+UPGRADE_TO=$ROOT
+
+take_checkout() { UPGRADE_TO=$1; }
 
 # agent_of HOST: pid and configuration file of the agent that runs there; nothing when none does.
 agent_of() {
@@ -85,7 +88,7 @@ lab_upgrade() {
 	require_root
 	recall_balancers
 	lab_is_ready || die "there is no lab '$LAB', or it is broken: scripts/lab status --name $LAB"
-	UPGRADE_TO=$(readlink -f "${UPGRADE_TO:-$ROOT}") || die "--to: no such directory"
+	UPGRADE_TO=$(readlink -f "$UPGRADE_TO") || die "--to: no such directory"
 	[[ -x $UPGRADE_TO/scripts/bin/spillwayd ]] || die "$UPGRADE_TO is no checkout of Spillway: there is no scripts/bin/spillwayd"
 	for host in "${LAB_LBS[@]}"; do
 		[[ $(agent_of "$host") ]] || die "no agent runs on $host: start it first (scripts/lab exec $host --name $LAB -- spillwayd --config FILE)"
