@@ -7,7 +7,7 @@ import { type Report, renderReport } from './failover/report.js';
 import { runEvents } from './failover/run.js';
 
 const options = parseOptions(process.argv.slice(2));
-const { connections, perSecond, flows, random } = options;
+const { connections, perSecond, flows, from, random } = options;
 const startedMs = performance.now();
 const say = (line: string): void => {
   process.stderr.write(`${((performance.now() - startedMs) / 1000).toFixed(1).padStart(6)} ${line}\n`);
@@ -16,7 +16,7 @@ const say = (line: string): void => {
 await buildDriver();
 removeStaleLabs();
 takeDownOnSignal();
-const bed = { name: labName(), zones: false, connections, perSecond, flows, say };
+const bed = { name: labName(), zones: false, connections, perSecond, flows, from, say };
 if (random !== null) say(`seed ${random.seed}`);
 const { results: events, faults } = random === null ? await runEvents(options, bed) : await runRandom(random, bed);
 const report: Report = {

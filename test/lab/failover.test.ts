@@ -16,7 +16,15 @@ let log: string[] = [];
 test.before(async () => {
   await buildDriver();
   const say = (line: string): number => log.push(line);
-  bed = await startBed({ name: `fo-${process.pid}`, zones: false, connections, perSecond: 20, flows: 24, say });
+  bed = await startBed({
+    name: `fo-${process.pid}`,
+    zones: false,
+    connections,
+    perSecond: 20,
+    flows: 24,
+    from: null,
+    say,
+  });
 });
 test.beforeEach(() => {
   log = [];

@@ -21,6 +21,8 @@ export interface BedOptions {
   readonly perSecond: number;
   /** Of datagrams. */
   readonly flows: number;
+  /** Another checkout, whose agents run until they are upgraded; null: this one's. */
+  readonly from: string | null;
   readonly say: (line: string) => void;
 }
 
@@ -64,7 +66,7 @@ export class Bed {
 
   async #start(): Promise<void> {
     const { lab, nodes, options } = this;
-    for (const node of nodes) this.agents.set(node, this.agent(node));
+    for (const node of nodes) this.agents.set(node, this.#agent(node));
     for (const address of [...sources4, ...sources6].filter((one) => !one.endsWith(':2') && !one.endsWith('.2'))) {
       const length = address.includes(':') ? 64 : 24;
       const words = ['ip', 'address', 'add', `${address}/${length}`, 'dev', 'eth0'];
@@ -78,11 +80,10 @@ export class Bed {
     await this.apply();
   }
 
-  /** Not started. `settings`: over what all nodes have. */
-  agent(node: LbName, settings: Readonly<Record<string, unknown>> = {}): Agent {
+  #agent(node: LbName): Agent {
     const number = node.slice(2);
     const zone = Number(number) <= 2 ? 'a' : 'b';
-    return new Agent(this.lab, node, {
+    const agent = new Agent(this.lab, node, {
       node: { name: node, ...(this.options.zones ? { zone } : {}) },
       sync: { interface: 'eth0' },
       zones: { holdDown: '3s' },
@@ -97,8 +98,9 @@ export class Bed {
         bfd: { interval: '100ms', multiplier: 3 },
         socket: `/run/spillway/${this.lab.name}/${node}-bird.ctl`,
       },
-      ...settings,
     });
+    agent.checkout = this.options.from;
+    return agent;
   }
 
   async startEcho(name: BackendName): Promise<void> {

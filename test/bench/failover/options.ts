@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
 import { count } from '../options.js';
 import { eventNames } from './scenes.js';
@@ -9,6 +10,8 @@ export interface Options {
   readonly connections: number;
   readonly perSecond: number;
   readonly flows: number;
+  /** Another checkout, built: its agents run until they are upgraded. */
+  readonly from: string | null;
   /** Times that the events are played, one round after the other. */
   readonly rounds: number;
   /** null: the events in order. */
@@ -22,6 +25,7 @@ interface Given {
   readonly connections?: number;
   readonly rate?: number;
   readonly rounds?: number;
+  readonly from?: string;
   readonly random?: boolean;
   readonly minutes?: number;
   readonly seed?: number;
@@ -39,6 +43,7 @@ export function parseOptions(argv: readonly string[]): Options {
     .option('--connections <n>', 'long-lived ones (default 3000)', count)
     .option('--rate <n>', 'new connections a second (default 200)', count)
     .option('--rounds <n>', 'plays the events so many times (default 1)', count)
+    .option('--from <dir>', 'another checkout, built: its agents run until an event upgrades them, one after the other')
     .option('--random', 'events drawn by chance, one after the other, with everything checked after each')
     .option('--minutes <n>', 'of random events (default 10)', count)
     .option('--seed <n>', 'draws the same events again (default: printed)', count)
@@ -56,6 +61,7 @@ export function parseOptions(argv: readonly string[]): Options {
     perSecond: given.rate ?? (given.quick ? 20 : 200),
     flows: 24,
     rounds: given.rounds ?? 1,
+    from: given.from === undefined ? null : resolve(given.from),
     random: given.random ? { minutes: given.minutes ?? 10, seed: given.seed ?? (Date.now() % 1_000_000) + 1 } : null,
   };
 }

@@ -155,8 +155,10 @@ export const scenes: readonly Scene[] = [
     acts: [
       act('rolling-upgrade-agents', 'lossless', async (bed) => {
         for (const node of bed.nodes) {
-          await bed.of(node).kill('SIGTERM');
-          await bed.of(node).start();
+          const agent = bed.of(node);
+          await agent.kill('SIGTERM');
+          agent.checkout = null;
+          await agent.start();
           await mustConverge(bed);
         }
         return { countedFromMs: monotonicMs() };
@@ -259,13 +261,12 @@ async function upgradePrograms(bed: Bed): Promise<Outcome> {
   const objectDirectory = bed.lab.directory('objects');
   cpSync(join(ROOT, 'dist', 'bpf'), objectDirectory, { recursive: true });
   for (const node of bed.nodes) {
-    const old = bed.of(node);
-    const before = programOf(old);
-    await old.stop();
-    const next = bed.agent(node, { objectDirectory });
-    bed.agents.set(node, next);
-    await next.start();
-    if (programOf(next) === before) throw new Error(`${node} still runs the program that it ran before`);
+    const agent = bed.of(node);
+    const before = programOf(agent);
+    await agent.kill('SIGTERM');
+    agent.configure({ objectDirectory });
+    await agent.start();
+    if (programOf(agent) === before) throw new Error(`${node} still runs the program that it ran before`);
     await mustConverge(bed);
   }
   return { countedFromMs: monotonicMs() };
