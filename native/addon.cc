@@ -4,12 +4,15 @@
 #include "map.h"
 #include "migrate.h"
 #include "netlink.h"
+#include "notify.h"
 #include "object.h"
 #include "prober.h"
 #include "program.h"
 #include "ring.h"
 #include "maglev.h"
 #include "sweep.h"
+#include "sync_simulation.h"
+#include "sync_table.h"
 #include "system.h"
 #include "tc.h"
 
@@ -49,6 +52,10 @@ Napi::Object Init(Napi::Env env, Napi::Object exports)
 	exports.Set("awaitPrograms", Napi::Function::New<AwaitPrograms>(env, "awaitPrograms"));
 	exports.Set("migrateSessions", Napi::Function::New<MigrateSessions>(env, "migrateSessions"));
 	exports.Set("programMaps", Napi::Function::New<ProgramMaps>(env, "programMaps"));
+	exports.Set("SyncTable", SyncTable::Define(env));
+	exports.Set("SyncCore", SyncCoreObject::Define(env));
+	exports.Set("syncMac", Napi::Function::New<SyncMac>(env, "syncMac"));
+	exports.Set("notifySystemd", Napi::Function::New<NotifySystemd>(env, "notifySystemd"));
 	exports.Set("releaseFreeMemory", Napi::Function::New<ReleaseFreeMemory>(env, "releaseFreeMemory"));
 	exports.Set("kernelHz", Napi::Function::New<KernelHz>(env, "kernelHz"));
 	exports.Set("possibleCpus", Napi::Function::New<PossibleCpus>(env, "possibleCpus"));

@@ -298,20 +298,27 @@ export class Prober {
 export class SyncTable {
   /** Memory of the maps `sessions` (whole buckets) and `details`; in tests any memory of these shapes. */
   constructor(memory: { readonly sessions: ArrayBuffer; readonly details: ArrayBuffer });
-  /** As src/sync/types.ts `Dictionary`; copied. In force for all that begins after the call. */
+  /**
+   * As src/sync/types.ts `Dictionary`; copied. In force for all that begins after the call. Returns how many numbers
+   * share their wire id with another (of the same pool): what comes by that id goes to the first.
+   */
   setDictionary(dictionary: {
     readonly serviceWire: Uint32Array;
     readonly servicePool: Uint16Array;
+    readonly serviceProtocol: Uint8Array;
     readonly backendWire: Uint32Array;
     readonly backendPool: Uint16Array;
     readonly timeouts: Uint16Array;
-  }): void;
-  /** `tick` (24 bits) was now at this time of CLOCK_MONOTONIC. */
+  }): number;
+  /** `tick` (24 bits) was now at this time of CLOCK_MONOTONIC. `tickNs` 0: it stands still, until set again (simulation). */
   setClock(clock: { readonly tick: number; readonly monotonicNs: bigint; readonly tickNs: number }): void;
-  /** Counts and sums of live sessions by range (upper bits of the tag); `ranges` is a power of two up to 65,536. */
+  /**
+   * Counts and sums by range (upper bits of the tag) of what has to be equal on all nodes: established sessions, and
+   * clients kept to a backend. `ranges` is a power of two up to 65,536.
+   */
   digest(ranges: number): Promise<{ readonly counts: Uint32Array; readonly sums: BigUint64Array }>;
   /**
-   * Up to `limit` live sessions from slot `cursor` on, packed as in PeerSessions.records; of the ranges in `wanted` (a
+   * Up to `limit` live sessions (young, established and closing, and clients kept to a backend) from slot `cursor` on, packed as in PeerSessions.records; of the ranges in `wanted` (a
    * bitmap of `ranges` bits) alone, or of all with null. `cursor` null: the end.
    */
   export(options: {
@@ -403,7 +410,12 @@ export class SyncCore {
   forget(node: number): void;
   /** One datagram as it came in. */
   receive(datagram: Uint8Array, from: SyncAddress, nowNs: bigint): void;
-  /** An authenticated CONTROL datagram; `to` null: to everyone. */
+  /** Many, each behind its length (u32); how many there were. */
+  receiveAll(datagrams: Uint8Array, from: SyncAddress, nowNs: bigint): number;
+  /**
+   * An authenticated CONTROL datagram; `to` null: to everyone. Throws ERR_ARG for a body of more than `datagramBytes` -
+   * 64 bytes, and ENOBUFS when 256 are waiting to be sent.
+   */
   control(body: Uint8Array, to: SyncAddress | null): void;
   /** Drains the log, asks for what is missing, answers those who ask: what is to be sent now (`to` null: to everyone). */
   poll(nowNs: bigint): readonly { readonly to: SyncAddress | null; readonly datagram: Uint8Array }[];
@@ -439,6 +451,9 @@ export class SyncEngine {
   cpuNs(): bigint;
   close(): void;
 }
+
+/** The MAC of datagrams: BLAKE2b of 16 bytes, keyed with 32 bytes. */
+export function syncMac(key: Uint8Array, data: Uint8Array): Uint8Array;
 
 /** A datagram to systemd's notification socket (sd_notify(3)); `path` may begin with "@". */
 export function notifySystemd(path: string, state: string): void;

@@ -3,9 +3,12 @@
   'targets': [{
     'target_name': 'spillway',
     'sources': [
-      'addon.cc', 'args.cc', 'courier.cc', 'error.cc', 'fd.cc', 'link.cc', 'map.cc', 'map_batch.cc', 'migrate.cc', 'migrate_walk.cc', 'netlink.cc',
-      'maglev.cc', 'object.cc', 'open.cc', 'probe.cc', 'probe_loop.cc', 'prober.cc', 'program.cc', 'ring.cc', 'sweep.cc',
-      'sweep_walk.cc', 'system.cc', 'tc.cc',
+      'addon.cc', 'args.cc', 'courier.cc', 'error.cc', 'fd.cc', 'link.cc', 'map.cc', 'map_batch.cc',
+      'migrate.cc', 'migrate_walk.cc', 'netlink.cc',
+      'maglev.cc', 'notify.cc', 'object.cc', 'open.cc', 'probe.cc', 'probe_loop.cc', 'prober.cc', 'program.cc', 'ring.cc', 'sweep.cc',
+      'sweep_walk.cc', 'sync_announcer.cc', 'sync_args.cc', 'sync_core.cc', 'sync_dictionary.cc', 'sync_gaps.cc',
+      'sync_log.cc', 'sync_mac.cc', 'sync_packer.cc', 'sync_receive.cc', 'sync_simulation.cc', 'sync_slots.cc',
+      'sync_store.cc', 'sync_table.cc', 'sync_walk.cc', 'sync_window.cc', 'sync_wire.cc', 'system.cc', 'tc.cc',
     ],
     'include_dirs': ["<!@(node -p \"require('node-addon-api').include_dir\")"],
     'defines': [
@@ -13,8 +16,8 @@
       # A worker that is terminated refuses JS exceptions: without this, throwing one there ends the process.
       'NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS',
     ],
-    'libraries': ['-lbpf'],
-    'cflags_cc!': ['-std=gnu++17', '-std=gnu++20'],
+    'libraries': ['-lbpf', '-lsodium'],
+    'cflags_cc!': ['-std=gnu++17'],
     'cflags_cc': [
       '-std=gnu++20', '-fno-exceptions', '-fno-rtti', '-fvisibility=hidden', '-Wall', '-Wextra',
       '-Wno-unused-parameter', '-Wno-missing-field-initializers',

@@ -22,7 +22,7 @@ key=$({
 	cat "$root"/native/*.cc "$root"/native/*.h "$root"/native/binding.gyp "$root"/native/build.sh \
 		"$root"/bpf/abi_types.h "$root"/node_modules/node-addon-api/package.json
 	node -p 'process.version + process.arch'
-	stat -L -c '%s %Y' /usr/include/bpf/libbpf.h
+	stat -L -c '%s %Y' /usr/include/bpf/libbpf.h /usr/include/sodium.h
 	echo "$sanitize"
 } | sha256sum)
 if [ -f "$where/build/Release/spillway.node" ] && [ "$(cat "$where/build/.key" 2>/dev/null)" = "$key" ]; then

@@ -65,6 +65,8 @@ export const {
   awaitPrograms,
   migrateSessions,
   programMaps,
+  syncMac,
+  notifySystemd,
   releaseFreeMemory,
   kernelHz,
   possibleCpus,

@@ -1,0 +1,164 @@
+#include "sync_announcer.h"
+
+namespace spillway
+{
+
+namespace
+{
+
+constexpr size_t kBatch = 32;
+constexpr size_t kMostAtOnce = 8192; /* entries of a log in one poll: what is received waits meanwhile */
+constexpr size_t kMostYoung = 65536;
+constexpr uint64_t kYoungNs = 5'000'000;     /* a session is mostly established by then, and told as that */
+constexpr uint64_t kWalkNs = 10'000'000'000; /* the whole table once in this time */
+constexpr uint32_t kMostWalked = 65536;
+
+} // namespace
+
+SyncAnnouncer::SyncAnnouncer(SyncStore &store, session_log *logs, size_t cpus, SyncCounters &counters)
+    : store_(store), counters_(counters)
+{
+	for (size_t cpu = 0; cpu < cpus; cpu++)
+		logs_.emplace_back(&logs[cpu]);
+}
+
+void SyncAnnouncer::SetRate(uint32_t records_per_second)
+{
+	bucket_.SetRate(records_per_second);
+	young_bucket_.SetRate(records_per_second / 4.0);
+}
+
+uint64_t SyncAnnouncer::TakeUnannounced()
+{
+	return std::exchange(unannounced_, 0);
+}
+
+void SyncAnnouncer::LeaveOut(uint64_t count)
+{
+	counters_.rateLimited += count;
+	unannounced_ += count;
+}
+
+bool SyncAnnouncer::Poll(uint64_t now_ns, SyncPacker &packer, std::vector<Outgoing> &out)
+{
+	SyncView view = store_.View(now_ns);
+	bool more = false;
+	bucket_.Refill(now_ns);
+	young_bucket_.Refill(now_ns);
+	for (SyncLog &log : logs_)
+		more |= DrainLog(log, now_ns, view, packer, out);
+	TellDeferred(now_ns, view, packer, out);
+	if (!logs_.empty())
+		Refresh(now_ns, view, packer, out);
+	return more || !young_.empty();
+}
+
+/* Over the rate entries wait in the log; only when that is half full are they left out. */
+bool SyncAnnouncer::DrainLog(SyncLog &log, uint64_t now_ns, const SyncView &view, SyncPacker &packer,
+			     std::vector<Outgoing> &out)
+{
+	uint32_t slots[kBatch];
+	uint64_t overruns = log.overruns();
+	size_t taken = 0;
+	while (taken < kMostAtOnce) {
+		size_t most = std::min<size_t>(kBatch, bucket_.tokens());
+		if (most == 0) {
+			if (log.backlog() > SESSION_LOG_ENTRIES / 2)
+				LeaveOut(log.Skip(log.backlog() - SESSION_LOG_ENTRIES / 2));
+			break;
+		}
+		size_t count = log.Take(slots, most, now_ns);
+		if (count == 0)
+			break;
+		for (size_t i = 0; i < count; i++)
+			if (slots[i] < store_.slots().count())
+				store_.slots().PrefetchSlot(slots[i]);
+		for (size_t i = 0; i < count; i++)
+			if (slots[i] < store_.slots().count())
+				Tell(slots[i], now_ns, view, packer, out);
+		taken += count;
+	}
+	log.Commit();
+	overruns = log.overruns() - overruns;
+	counters_.logOverruns += overruns;
+	unannounced_ += overruns;
+	return log.backlog() > 0;
+}
+
+void SyncAnnouncer::Tell(uint32_t slot, uint64_t now_ns, const SyncView &view, SyncPacker &packer,
+			 std::vector<Outgoing> &out)
+{
+	std::optional<Telling> told = store_.Read(slot, view);
+	if (!told)
+		return;
+	if (told->record.state == SESSION_YOUNG) {
+		if (young_.size() < kMostYoung)
+			young_.push_back({slot, now_ns + kYoungNs});
+		else
+			LeaveOut(1);
+		return;
+	}
+	bucket_.Take();
+	store_.Heard(slot, told->tick);
+	packer.Add(told->record, out);
+}
+
+void SyncAnnouncer::TellDeferred(uint64_t now_ns, const SyncView &view, SyncPacker &packer, std::vector<Outgoing> &out)
+{
+	while (!young_.empty() && young_.front().due_ns <= now_ns) {
+		uint32_t slot = young_.front().slot;
+		young_.pop_front();
+		std::optional<Telling> told = store_.Read(slot, view);
+		if (!told || told->record.state != SESSION_YOUNG)
+			continue; /* what it became has an entry of its own */
+		if (!young_bucket_.HasAny() || !bucket_.Take()) {
+			LeaveOut(1);
+			continue;
+		}
+		young_bucket_.Take();
+		store_.Heard(slot, told->tick);
+		packer.Add(told->record, out);
+	}
+}
+
+/* Was it seen so much later than peers believe that they would let it go too early? */
+bool SyncAnnouncer::IsOutdated(uint32_t slot, const SyncView &view)
+{
+	uint64_t value = LoadWord(store_.slots().slot(slot).value);
+	uint32_t state = StateOf(value);
+	if (state != SESSION_ESTABLISHED && state != SESSION_SOURCE)
+		return false;
+	uint16_t heard = store_.LastHeard(slot);
+	if (heard == 0) { /* first seen by this process: what peers miss is found by comparing */
+		store_.Heard(slot, TickOf(value));
+		return false;
+	}
+	uint16_t later = static_cast<uint16_t>(TickOf(value)) - heard;
+	return later < 0x8000 && later > view.names->Timeout(ServiceOf(value), state) / 4;
+}
+
+void SyncAnnouncer::Refresh(uint64_t now_ns, const SyncView &view, SyncPacker &packer, std::vector<Outgoing> &out)
+{
+	uint32_t count = store_.slots().count();
+	if (walk_ns_ == 0 || now_ns < walk_ns_)
+		walk_ns_ = now_ns;
+	uint64_t due = static_cast<uint64_t>(static_cast<double>(now_ns - walk_ns_) * count / kWalkNs);
+	if (due == 0)
+		return;
+	walk_ns_ = now_ns;
+	for (uint64_t left = std::min<uint64_t>({due, kMostWalked, count}); left > 0; left--) {
+		uint32_t slot = walk_slot_;
+		walk_slot_ = walk_slot_ + 1 < count ? walk_slot_ + 1 : 0;
+		if (!IsOutdated(slot, view))
+			continue;
+		if (!bucket_.IsHalfFull())
+			continue; /* the next walk comes by again */
+		std::optional<Telling> told = store_.Read(slot, view);
+		if (!told || !bucket_.Take())
+			continue;
+		store_.Heard(slot, told->tick);
+		packer.Add(told->record, out);
+	}
+}
+
+} // namespace spillway
