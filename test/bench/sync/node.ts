@@ -30,6 +30,7 @@ const key = { id: 1, key: createHash('sha256').update('a key for benchmarks').di
 const dictionary = {
   serviceWire: Uint32Array.of(0, 0x1000_0001),
   servicePool: Uint16Array.of(0, 1),
+  serviceProtocol: Uint8Array.of(0, 6),
   backendWire: Uint32Array.from({ length: BACKENDS + 1 }, (_, i) => (i === 0 ? 0 : 0x2000_0000 + i)),
   backendPool: Uint16Array.from({ length: BACKENDS + 1 }, (_, i) => (i === 0 ? 0 : 1)),
   timeouts: new Uint16Array(8).fill(NEVER_TICKS),

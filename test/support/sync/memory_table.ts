@@ -11,7 +11,9 @@ export class MemoryTable implements TablePort {
   /** Tags that find no room. */
   refuses: (tag: bigint) => boolean = () => false;
 
-  setDictionary(): void {}
+  setDictionary(): number {
+    return 0;
+  }
   setClock(): void {}
 
   fill(count: number, { from = 1, backend = 1 }: { from?: number; backend?: number } = {}): this {
