@@ -30,6 +30,8 @@ export interface MembershipOptions {
   readonly onChange: () => void;
   /** This node's table may lack what that peer has: it is new, came back, became active, or left announcements out. */
   readonly onCompare: (peer: PeerState) => void;
+  /** A node is silent: what it said last may have come to some nodes and not to others. */
+  readonly onGone: () => void;
 }
 
 type Sender = Pick<SyncControl, 'node' | 'boot' | 'from'>;
@@ -174,11 +176,12 @@ export class Membership {
     peer.saidGoodbye = true;
     if (!peer.alive) return;
     peer.alive = false;
+    this.#options.onGone();
     this.#options.onChange();
   }
 
   #look(): void {
-    const { clock, engine, onChange } = this.#options;
+    const { clock, engine, onChange, onGone } = this.#options;
     const { changed, forgotten } = this.book.look(clock.monotonicMs(), engine.peers());
     for (const node of forgotten) engine.forget(node);
     for (const peer of this.book.all()) {
@@ -186,6 +189,7 @@ export class Membership {
       engine.forget(peer.node);
       peer.proved = peer.admitted = false;
     }
+    if (changed.some(({ alive }) => !alive)) onGone();
     if (changed.length > 0 || forgotten.length > 0) onChange();
     this.#cancelLook = clock.after(LOOK_MS, () => this.#look());
   }

@@ -27,6 +27,8 @@ import type { ClusterSync, Dictionary } from './types.js';
 import { nodeId } from './wire.js';
 
 const CLOCK_MS = 1000;
+/** Peers to compare with when another one has gone: what it said last may be with one of them alone. */
+const COMPARED_WHEN_GONE = 3;
 
 /** Where this room touches the world; systemPorts (system.ts) has them all. */
 export interface SyncPorts {
@@ -130,6 +132,9 @@ export async function openSync(options: SyncOptions): Promise<ClusterSync> {
     report: options.report,
     transferPort: () => server.port,
     onCompare: (peer) => repair.request(peer),
+    onGone: () => {
+      for (const peer of present().slice(0, COMPARED_WHEN_GONE)) repair.request(peer);
+    },
   });
   const members = membership;
   const counters = () => countersOf(running.counters());

@@ -4,6 +4,8 @@ interface Timer {
   readonly atMs: number;
   readonly order: number;
   readonly run: () => void;
+  /** What it begins has to come to rest before time goes on. */
+  readonly settles: boolean;
 }
 
 /** Time that passes when told to. Timers run in order; between two of them everything that is under way comes to rest. */
@@ -11,7 +13,7 @@ export class SimClock implements Clock {
   #nowMs = 1_000_000;
   #order = 0;
   #timers: Timer[] = [];
-  #cancelled = new Set<Timer>();
+  readonly #live = new Set<Timer>();
   /** Of the wall clock: as one that was set. */
   wallOffsetMs = 1_790_000_000_000;
   /** What has to come to rest before time goes on. */
@@ -25,10 +27,11 @@ export class SimClock implements Clock {
     return this.#nowMs + this.wallOffsetMs;
   }
 
-  after(delayMs: number, run: () => void): () => void {
-    const timer = { atMs: this.#nowMs + Math.max(0, delayMs), order: this.#order++, run };
+  after(delayMs: number, run: () => void, settles = false): () => void {
+    const timer = { atMs: this.#nowMs + Math.max(0, delayMs), order: this.#order++, run, settles };
     this.#push(timer);
-    return () => this.#cancelled.add(timer);
+    this.#live.add(timer);
+    return () => this.#live.delete(timer);
   }
 
   async advance(ms: number): Promise<void> {
@@ -38,10 +41,10 @@ export class SimClock implements Clock {
       const next = this.#timers[0];
       if (next === undefined || next.atMs > endMs) break;
       this.#pop();
-      if (this.#cancelled.delete(next)) continue;
+      if (!this.#live.delete(next)) continue;
       this.#nowMs = next.atMs;
       next.run();
-      await this.settle();
+      if (next.settles) await this.settle();
     }
     this.#nowMs = endMs;
   }

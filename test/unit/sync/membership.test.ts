@@ -37,6 +37,7 @@ class World {
       report: { ...report, name, ...fields },
       transferPort: () => 4000,
       onChange: () => changes.push(this.clock.monotonicMs()),
+      onGone: () => {},
       onCompare: (peer: PeerState) => compared.push(peer.name),
     });
     const { clock } = this;
