@@ -1,37 +1,12 @@
 /** What explain says of a flow is what the data path then does with it: under every scheduler, by every way. */
 import test from 'ava';
-import type { Controller } from '../../src/agent/controller.js';
-import { explainFlow } from '../../src/agent/explain.js';
-import type { Flow as ExplainedFlow, Explanation } from '../../src/api/port.js';
 import type { QuicConfig } from '../../src/config/desired.js';
 import { pinToCpu } from '../support/pin_cpu.js';
 import { connectionId, longHeader, shortHeader } from '../support/quic.js';
-import { client6Of, clientOf, type Flow, openWeb, vip4, vip6, type Web, webDesired } from './web.js';
+import { explain } from './explain.js';
+import { type Flow, openWeb, webDesired } from './web.js';
 
 test.before(() => pinToCpu(0));
-
-function explain(web: Web, flow: Flow, what: Partial<ExplainedFlow> = {}): Explanation {
-  const { lb } = web;
-  const client = flow.client ?? 1;
-  const sources = {
-    controller: { compiled: lb.compiled, applied: lb.control.read() } as unknown as Controller,
-    control: lb.control,
-    table: lb.sessions,
-    flowKey: () => lb.key,
-  };
-  const asked: ExplainedFlow = {
-    protocol: flow.udp ? 'udp' : 'tcp',
-    client: flow.v6 ? client6Of(client) : clientOf(client),
-    clientPort: flow.from ?? 40_000,
-    vip: flow.v6 ? vip6 : vip4,
-    vipPort: flow.to ?? (flow.udp ? 53 : 80),
-    syn: false,
-    ignoreSession: false,
-    quicConnectionId: new Uint8Array(),
-    ...what,
-  };
-  return explainFlow(sources, asked, () => null);
-}
 
 for (const [scheduler, chosenBy] of [
   ['TCH', 'maglev'],
