@@ -103,13 +103,22 @@ test('a withdrawal and an announcement are at the router at once', async (t) => 
 test('100 VIPs come and go one at a time, and the routes of others never flap', async (t) => {
   const logged = lab.read('router', 'bird.log').length;
   const vips = Array.from({ length: 50 }, (_, i) => [`198.51.100.${i + 1}`, `2001:db8:51::${i + 1}`]).flat();
-  await node.call('setInTurn', vips.map((_, count) => [...both, ...vips.slice(0, count + 1).map((vip) => route(vip))]));
+  await node.call(
+    'setInTurn',
+    vips.map((_, count) => [...both, ...vips.slice(0, count + 1).map((vip) => route(vip))]),
+  );
   t.is((await table()).length, 102);
   await until('102 routes', async () => (await lab.learnt('node1')).length === 102);
-  await node.call('setInTurn', vips.map((_, count) => [...both, ...vips.slice(count + 1).map((vip) => route(vip))]));
+  await node.call(
+    'setInTurn',
+    vips.map((_, count) => [...both, ...vips.slice(count + 1).map((vip) => route(vip))]),
+  );
   await learn(...bothPrefixes);
   const lines = lab.read('router', 'bird.log').slice(logged).split('\n');
-  t.deepEqual(lines.filter((one) => bothPrefixes.some((prefix) => one.includes(` ${prefix} `))), []);
+  t.deepEqual(
+    lines.filter((one) => bothPrefixes.some((prefix) => one.includes(` ${prefix} `))),
+    [],
+  );
 });
 
 test('a preference that changes is another metric, and the route is never away', async (t) => {
@@ -203,7 +212,9 @@ test('closed to stay, routes stay; closed to withdraw, they are gone', async (t)
 
 test('1,000 VIPs are set and withdrawn', async (t) => {
   await node.call('open', config);
-  const many = Array.from({ length: 1000 }, (_, i) => route(i % 2 ? `198.18.${i >> 8}.${i & 255}` : `2001:db8:52::${i}`));
+  const many = Array.from({ length: 1000 }, (_, i) =>
+    route(i % 2 ? `198.18.${i >> 8}.${i & 255}` : `2001:db8:52::${i}`),
+  );
   const set = await node.call('set', many);
   t.is(set.error, '');
   t.is((await table()).length, 1000);

@@ -2,10 +2,13 @@ import test from 'ava';
 import fc from 'fast-check';
 import { decode } from '../../../src/netlink/decode.js';
 import {
+  encodeBlackhole,
   encodeLinkDump,
   encodeNeighbourDump,
   encodeNeighbourWish,
+  encodeRouteDump,
   encodeRouteLookup,
+  encodeRouteRemoval,
 } from '../../../src/netlink/encode.js';
 import { AF_INET, AF_INET6, NDA, NLM_F, NLMSG, NUD, RTA, RTM, RTN } from '../../../src/netlink/kernel.js';
 import { concat, readAttributes, readU16, splitDatagram, u32Payload, writeMessage } from '../../../src/netlink/wire.js';
@@ -161,6 +164,20 @@ test('requests have the layout that the kernel reads', (t) => {
   const [lookup] = splitDatagram(encodeRouteLookup(7, 'fd00::1')).messages;
   t.deepEqual([lookup!.body[0], lookup!.body[1]], [AF_INET6, 128]);
   t.is(readAttributes(lookup!.body, 12)?.get(RTA.DST)?.length, 16);
+
+  t.deepEqual(
+    ([4, 6] as const).map((family) => splitDatagram(encodeRouteDump(1, family)).messages[0]!.body[0]),
+    [AF_INET, AF_INET6],
+  );
+  const key = { family: 4, destination: '192.0.2.1', prefixBits: 32, table: 300, protocol: 83, metric: 7 } as const;
+  const [added] = splitDatagram(encodeBlackhole(9, key)).messages;
+  t.is(added!.header.flags, NLM_F.REQUEST | NLM_F.ACK | NLM_F.CREATE | NLM_F.EXCL);
+  t.deepEqual([...added!.body.subarray(0, 12)], [AF_INET, 32, 0, 0, 0, 83, 0, RTN.BLACKHOLE, 0, 0, 0, 0]);
+  const [removed] = splitDatagram(
+    encodeRouteRemoval(9, { ...key, destination: null, prefixBits: 0, metric: 0 }),
+  ).messages;
+  t.deepEqual([...removed!.body.subarray(0, 12)], [AF_INET, 0, 0, 0, 0, 83, 255, RTN.UNSPEC, 0, 0, 0, 0]);
+  t.deepEqual([...readAttributes(removed!.body, 12)!.keys()], [RTA.TABLE]);
 
   const neighbour = { ifindex: 3, address: '10.0.0.1' };
   const [manage] = splitDatagram(encodeNeighbourWish(8, neighbour, 'manage')).messages;
