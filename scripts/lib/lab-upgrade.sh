@@ -29,7 +29,8 @@ within() {
 	done
 }
 
-is_gone() { [[ ! -e /proc/$1 ]]; }
+# PID 1 may not reap: a zombie is gone, too.
+is_gone() { ! process_lives "$1"; }
 
 # cli HOST WORD...: the command line of the checkout that is upgraded to.
 cli() {
