@@ -2,12 +2,16 @@
 import { Command, CommanderError } from 'commander';
 import { destination, pino } from 'pino';
 import { startAgent } from './agent/agent.js';
+import { withdrawRoutes } from './agent/cluster-open.js';
 import { detachMetered } from './agent/metering.js';
+import { openSystemd } from './agent/systemd.js';
 import { hasListener } from './api/unix_socket.js';
 import { InvalidError } from './base/errors.js';
 import type { Logger } from './base/log.js';
 import { prettyLine } from './base/pretty-log.js';
 import { type AgentConfig, loadAgentConfig } from './config/agent.js';
+import { notifySystemd } from './dataplane/addon.js';
+import { systemClock } from './health/clock.js';
 
 const examples = `
 Examples:
@@ -15,7 +19,9 @@ Examples:
   spillwayd --config FILE --check     only says whether the file is good
   spillwayd --config FILE --detach    takes the program off the interfaces and removes the pins, then ends
 
-On SIGTERM and SIGINT the agent ends and forwarding goes on: the program and its maps are pinned.`;
+On SIGTERM and SIGINT the agent ends and forwarding goes on: the program and its maps are pinned, and the routes stay.
+With node.onTermination drain it withdraws its routes first and waits until the traffic has moved; a second signal ends
+the waiting.`;
 
 async function main(argv: readonly string[]): Promise<number> {
   const program = new Command('spillwayd')
@@ -44,7 +50,9 @@ async function main(argv: readonly string[]): Promise<number> {
     if (unix !== null && (await hasListener(unix))) {
       throw new Error(`an agent listens on ${unix}, and would attach again: run spillway detach, or stop it first`);
     }
-    const interfaces = await detachMetered(config, logOf(config));
+    const log = logOf(config);
+    await withdrawRoutes(config, log);
+    const interfaces = await detachMetered(config, log);
     process.stdout.write(interfaces.length > 0 ? `detached from ${interfaces.join(', ')}\n` : 'nothing was attached\n');
     return 0;
   }
@@ -53,14 +61,55 @@ async function main(argv: readonly string[]): Promise<number> {
 
 async function run(config: AgentConfig): Promise<number> {
   const log = logOf(config);
+  const systemd = openSystemd(process.env, { clock: systemClock, pid: process.pid, send: notifySystemd });
   const agent = await startAgent(config, log);
-  const signalled = new Promise<string>((resolve) => {
-    for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => resolve(name));
-  });
-  const why = await Promise.race([signalled, agent.detached.then(() => 'detach')]);
-  log.info({ why }, why === 'detach' ? 'ending, detached' : 'ending; forwarding goes on');
+  const showSummary = (): void => systemd.status(agent.summary());
+  showSummary();
+  const unwatch = agent.watch(showSummary);
+  systemd.ready();
+  const signals = new Signals();
+  const why = await Promise.race([signals.first, agent.detached.then(() => 'detach')]);
+  const { onTermination, drainTimeoutMs } = config.node;
+  const drains = why !== 'detach' && onTermination === 'drain';
+  systemd.stopping(STOP_MS + (drains ? drainTimeoutMs : 0));
+  if (drains) {
+    log.info({ why, drainTimeoutMs }, 'withdraws, then ends when the traffic has moved; a second signal ends it now');
+    const moved = await agent.drain(signals.second);
+    log.info({ moved }, moved ? 'the traffic has moved: ending' : 'ending; traffic still comes');
+  } else {
+    log.info({ why }, why === 'detach' ? 'ending, detached' : 'ending; forwarding goes on');
+  }
+  unwatch();
+  systemd.close();
   await agent.stop({ detach: false });
   return 0;
+}
+
+/** What an agent takes to stop, with room to spare. */
+const STOP_MS = 10_000;
+
+/** The first asks for the end, the second for no waiting, a third for nothing at all. */
+class Signals {
+  readonly first: Promise<string>;
+  readonly #second = new AbortController();
+  #count = 0;
+
+  constructor() {
+    this.first = new Promise((resolve) => {
+      for (const name of ['SIGTERM', 'SIGINT'] as const) {
+        process.on(name, () => {
+          this.#count++;
+          if (this.#count === 1) resolve(name);
+          else if (this.#count === 2) this.#second.abort();
+          else process.exit(1);
+        });
+      }
+    });
+  }
+
+  get second(): AbortSignal {
+    return this.#second.signal;
+  }
 }
 
 function logOf({ log, instance }: AgentConfig): Logger {

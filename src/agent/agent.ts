@@ -26,7 +26,7 @@ import { createNextHopTracker } from '../netlink/tracker.js';
 import { adoptIds } from './adopt-ids.js';
 import { createCapturePort } from './capture.js';
 import { type OpenedCluster, openCluster, servedAllAlong } from './cluster-open.js';
-import { createClusterPort, withdraw } from './cluster-port.js';
+import { createClusterPort, drainToEnd, withdraw } from './cluster-port.js';
 import { Controller } from './controller.js';
 import { detachInstance, openNode, siteOf } from './dataplane-node.js';
 import { HealthAgreement, standingWords } from './health-agreement.js';
@@ -49,6 +49,11 @@ const withoutConfiguration =
 export interface RunningAgent {
   readonly targets: readonly string[];
   readonly metrics: { readonly host: string; readonly port: number } | null;
+  /** Withdraws for this process alone; true when the traffic has moved, false at the signal or after node.drainTimeout. */
+  drain(signal: AbortSignal): Promise<boolean>;
+  /** Where the node is in its life, in a line; `watch` says when that may be another. */
+  summary(): string;
+  watch(onChange: () => void): () => void;
   /** Leaves forwarding in place, unless `detach`. */
   stop(options: { detach: boolean }): Promise<void>;
   /** Resolves when NodeService.Detach was called: the process should end. */
@@ -310,6 +315,7 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
     );
   const unwatchConfig = controller.watch(notify);
 
+  let isDetached = false;
   let onDetached: () => void = () => {};
   const detached = new Promise<void>((resolve) => {
     onDetached = resolve;
@@ -354,6 +360,7 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
         const interfaces = await controller.exclusively(async () => detachInstance(config));
         meter.sample();
         log.warn({ interfaces }, 'detached: traffic to the VIPs on this node stops');
+        isDetached = true;
         setImmediate(onDetached);
         return { interfaces };
       },
@@ -367,10 +374,13 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
     targets: servers.api.targets,
     metrics: servers.metrics && { host: servers.metrics.host, port: servers.metrics.port },
     detached,
+    drain: (signal) => drainToEnd(cluster!.node, { clock: systemClock, ...config.node }, signal),
+    summary: () => cluster!.node.summary(),
+    watch: (onChange) => cluster!.node.watch(onChange),
     async stop({ detach }) {
       await servers.api.stop({ deadlineMs: STOP_DEADLINE_MS });
       await servers.metrics?.close();
-      await cluster!.close({ withdraw: detach });
+      await cluster!.close({ withdraw: detach || isDetached });
       unwatchConfig();
       clearInterval(sweepTimer);
       gauges.close();

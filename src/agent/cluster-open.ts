@@ -132,3 +132,14 @@ function trafficOf({ controller, node }: ClusterParts): { packets: bigint; newSe
   }
   return { packets, newSessions };
 }
+
+/** Without an agent: before the data plane goes, nobody is to send packets here. */
+export async function withdrawRoutes({ routes }: AgentConfig, log: Logger): Promise<void> {
+  if (routes === null) return;
+  try {
+    const announcer = await openAnnouncer(routes, systemDeps({ log, NetlinkSocket }));
+    await announcer.close({ withdraw: true });
+  } catch (error) {
+    log.error({ err: error }, 'the routes could not be withdrawn: look at what announces them');
+  }
+}

@@ -77,7 +77,11 @@ export class RouteKeeper {
     this.#closed = true;
     this.#retry?.();
     await this.#telling;
-    await this.announcer?.close({ withdraw });
+    try {
+      await this.announcer?.close({ withdraw });
+    } catch (error) {
+      this.options.log.error({ err: error }, 'the routes could not be withdrawn: look at what announces them');
+    }
   }
 }
 

@@ -293,6 +293,16 @@ export class ClusterNode {
     };
   }
 
+  /** For systemctl status and the like. */
+  summary(): string {
+    const { life } = this.#life;
+    const { kind, announced } = this.#routes.status;
+    const routes =
+      kind === 'none' ? 'routes are not its own' : `${announced.length} of ${this.#vips.length} VIPs announced`;
+    const heard = this.options.sync?.peers().filter(({ alive }) => alive).length;
+    return `${life}, ${routes}${heard === undefined ? '' : `, ${heard} other nodes heard`}`;
+  }
+
   status(): ClusterStatus {
     const { sync } = this.options;
     return clusterStatus({

@@ -68,7 +68,7 @@ const table: Readonly<Record<string, Allowed>> = {
       'sync',
     ],
   },
-  main: { values: ['agent', 'api', 'base', 'config', 'dataplane'], packages: ['commander', 'pino'] },
+  main: { values: ['agent', 'api', 'base', 'config', 'dataplane', 'health'], packages: ['commander', 'pino'] },
 };
 
 const all = sources().flatMap(importsOf);

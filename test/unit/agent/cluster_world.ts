@@ -104,7 +104,12 @@ export class World {
   readonly #ids = new IdLedger({ services: 64, pools: 32, backends: 64 });
 
   constructor(
-    options: { readonly sync?: boolean; readonly routes?: boolean; readonly zone?: string; zones?: [string, string] } = {},
+    options: {
+      readonly sync?: boolean;
+      readonly routes?: boolean;
+      readonly zone?: string;
+      zones?: [string, string];
+    } = {},
   ) {
     const [primaryZone, secondaryZone] = options.zones ?? ['', ''];
     this.desired = desiredOf(
