@@ -11,6 +11,7 @@
 #include "ring.h"
 #include "maglev.h"
 #include "sweep.h"
+#include "sync_engine.h"
 #include "sync_simulation.h"
 #include "sync_table.h"
 #include "system.h"
@@ -54,6 +55,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports)
 	exports.Set("programMaps", Napi::Function::New<ProgramMaps>(env, "programMaps"));
 	exports.Set("SyncTable", SyncTable::Define(env));
 	exports.Set("SyncCore", SyncCoreObject::Define(env));
+	exports.Set("SyncEngine", SyncEngine::Define(env));
 	exports.Set("syncMac", Napi::Function::New<SyncMac>(env, "syncMac"));
 	exports.Set("notifySystemd", Napi::Function::New<NotifySystemd>(env, "notifySystemd"));
 	exports.Set("releaseFreeMemory", Napi::Function::New<ReleaseFreeMemory>(env, "releaseFreeMemory"));

@@ -447,6 +447,8 @@ export class SyncEngine {
   control(body: Uint8Array, to: SyncAddress | null): void;
   counters(): SyncCounts;
   peers(): readonly SyncPeerCounts[];
+  /** Name of the last error of sending (ENETUNREACH, EPERM, ENOBUFS); null once what was sent last went out. */
+  sendError(): string | null;
   /** CPU of the thread so far. */
   cpuNs(): bigint;
   close(): void;

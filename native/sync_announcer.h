@@ -24,6 +24,10 @@ class SyncAnnouncer
 	bool Poll(uint64_t now_ns, SyncPacker &packer, std::vector<Outgoing> &out);
 	/* Left out for good since the last call. */
 	uint64_t TakeUnannounced();
+	bool HasUnannounced() const
+	{
+		return unannounced_ > 0;
+	}
 
       private:
 	struct Deferred {

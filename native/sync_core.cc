@@ -75,14 +75,14 @@ const std::vector<Outgoing> &SyncCore::Poll(uint64_t now_ns)
 {
 	out_.clear();
 	made_.clear();
+	busy_ = false;
 	SendControl();
 	SendAgain(now_ns);
 	AskAgain(now_ns);
-	busy_ = announcer_.Poll(now_ns, packer_, out_);
+	busy_ |= announcer_.Poll(now_ns, packer_, out_);
 	packer_.Flush(out_);
 	packer_.Follow(now_ns, out_);
 	busy_ |= !asked_.empty() || !out_.empty();
-	CountSent();
 	return out_;
 }
 
@@ -133,6 +133,7 @@ void SyncCore::AskAgain(uint64_t now_ns)
 		uint64_t given_up = 0;
 		std::vector<WireRange> ranges = peer->gaps.Due(now_ns, most, peer->data, given_up);
 		NoteLost(*peer, given_up);
+		busy_ |= !peer->gaps.empty();
 		if (ranges.empty() || !peer->reachable)
 			continue;
 		WireNack head = {node, 0, peer->boot};
@@ -143,12 +144,14 @@ void SyncCore::AskAgain(uint64_t now_ns)
 	}
 }
 
-void SyncCore::CountSent()
+bool SyncCore::HasLosses() const
 {
-	for (const Outgoing &outgoing : out_) {
-		counters_.datagramsSent++;
-		counters_.bytesSent += outgoing.size;
-	}
+	if (announcer_.HasUnannounced())
+		return true;
+	for (const auto &[node, peer] : peers_)
+		if (peer->lost > 0)
+			return true;
+	return false;
 }
 
 SyncEventBatch SyncCore::TakeEvents()

@@ -58,14 +58,26 @@ class SyncCore
 	/* `to` nullptr: to everyone. False: too many are waiting to be sent. */
 	bool Control(std::vector<uint8_t> body, const SyncEndpoint *to);
 	void Receive(const uint8_t *datagram, size_t size, const SyncEndpoint &from, uint64_t now_ns);
-	/* What is to be sent now. */
+	/* What is to be sent now; to be counted by CountSent. */
 	const std::vector<Outgoing> &Poll(uint64_t now_ns);
 	/* Of the last poll: there is more to do than to wait. */
 	bool busy() const
 	{
 		return busy_;
 	}
+	/* Counted by whom it was really handed to: one copy for each peer, or one for a group. */
+	void CountSent(size_t datagrams, size_t bytes, size_t errors)
+	{
+		counters_.datagramsSent += datagrams;
+		counters_.bytesSent += bytes;
+		counters_.sendErrors += errors;
+	}
 	SyncEventBatch TakeEvents();
+	bool HasMessages() const
+	{
+		return !events_.empty();
+	}
+	bool HasLosses() const;
 	SyncCounters &counters()
 	{
 		return counters_;
@@ -100,7 +112,6 @@ class SyncCore
 	void SendControl();
 	void SendAgain(uint64_t now_ns);
 	void AskAgain(uint64_t now_ns);
-	void CountSent();
 
 	const std::shared_ptr<SyncStore> store_;
 	const SyncCoreSettings settings_;

@@ -11,7 +11,7 @@ namespace
 constexpr size_t kMostGaps = 2048;
 constexpr uint64_t kReorderNs = 2'000'000; /* what is late for less than this was overtaken, not lost */
 constexpr uint64_t kLongestWaitNs = 200'000'000;
-constexpr uint32_t kMostAsks = 16; /* about 1.5 s */
+constexpr uint32_t kMostAsks = 24; /* about 3 s; where half of all is lost each way, one of a thousand is left */
 
 uint64_t WaitNs(uint32_t asked)
 {

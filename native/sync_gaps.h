@@ -22,9 +22,9 @@ class SyncGaps
 	std::optional<uint64_t> Fill(uint64_t sequence);
 	/* What is to be asked for now, at most `most` ranges; `given_up` grows by what is past asking. */
 	std::vector<WireRange> Due(uint64_t now_ns, size_t most, SyncWindow &window, uint64_t &given_up);
-	void Clear()
+	bool empty() const
 	{
-		gaps_.clear();
+		return gaps_.empty();
 	}
 
       private:

@@ -143,6 +143,7 @@ Napi::Value SyncCoreObject::Poll(const Napi::CallbackInfo &info)
 	Napi::Array result = Napi::Array::New(env);
 	uint32_t count = 0;
 	for (const Outgoing &outgoing : core_->Poll(now)) {
+		core_->CountSent(1, outgoing.size, 0);
 		Napi::HandleScope scope(env);
 		Napi::Object object = Napi::Object::New(env);
 		object.Set("to", outgoing.everyone ? env.Null() : MakeEndpoint(env, outgoing.to));
