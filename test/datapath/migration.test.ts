@@ -2,7 +2,7 @@
  * The next agent over the pins of the one before: a map that did not exist then, a session table of another size, and
  * starts that die on the way. Real maps and links; what is in force is asked for each packet.
  */
-import { spawnSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
@@ -78,6 +78,29 @@ test.serial('any other map that is missing is refused while the program is attac
   const error = t.throws(() => new Start(before.site), { instanceOf: LayoutError });
   t.regex(error.message, /loads is missing, but the program is attached/);
 });
+
+for (const [version, what] of [
+  [4, 'newer'],
+  [1, 'older'],
+] as const) {
+  for (const name of ['session_log', 'sessions'] as const) {
+    test.serial(`${name} of a ${what} layout than is known is refused in words, and nothing is touched`, async (t) => {
+      const before = await firstStart(t, 1000);
+      const { programId } = queryXdp(interfaceIndex(before.site.device)!)!;
+      before.close();
+      const path = `${before.pins.map}/${name}`;
+      rmSync(path);
+      const size = name === 'sessions' ? ['64', 'entries', '313'] : ['131200', 'entries', '2'];
+      const shape = ['type', 'array', 'key', '4', 'value', ...size, 'name', `${name}_v${version}`, 'flags', '0x400'];
+      execFileSync('bpftool', ['map', 'create', path, ...shape]);
+      const pinned = pinnedNames(before.site);
+      const error = t.throws(() => new Start({ ...before.site, sessions: 3000 }), { instanceOf: LayoutError });
+      t.regex(error.message, new RegExp(`map/${name} has layout ${version} .* this agent knows layout [23] `));
+      t.deepEqual(pinnedNames(before.site), pinned);
+      t.is(queryXdp(interfaceIndex(before.site.device)!)!.programId, programId);
+    });
+  }
+}
 
 for (const [name, sessions] of [
   ['greater', 5000],
