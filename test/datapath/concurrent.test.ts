@@ -4,6 +4,7 @@ import { mkdirSync, rmSync } from 'node:fs';
 import { promisify } from 'node:util';
 import test from 'ava';
 import { SessionState } from '../../src/abi/abi.generated.js';
+import { clearSlot, migrateSessions } from '../../src/dataplane/addon.js';
 import { macOf } from '../support/desired.js';
 import { Random } from '../support/random.js';
 import type { HammerOrder, HammerReport } from './children/hammer.js';
@@ -14,6 +15,8 @@ const packets = 150_000;
 const protectedPorts = [1024, Math.floor(buckets * 4 * 0.4)] as const;
 /** More than the table holds, so that every way of finding room is taken. */
 const otherPorts = [20_000, buckets * 4 * 2] as const;
+/** With those that are protected three quarters of it: moves find room. */
+const fewPorts = [20_000, Math.floor(buckets * 4 * 0.35)] as const;
 const macBytes = (n: number): string => macOf(backendAddress(n)).replaceAll(':', '');
 const portFlows = ([first, count]: readonly [number, number]): Flow[] =>
   Array.from({ length: count }, (_, i) => ({ from: first + i }));
@@ -104,6 +107,76 @@ test('established sessions keep their backend and their place; nothing is left h
     t.is(entry?.state, SessionState.SESSION_ESTABLISHED);
     t.is(entry?.backend, web.lb.backendId('be1'));
     t.is(byTag.get(web.tag(flow))?.length, 1);
+  }
+  for (const slots of byTag.values())
+    for (const slot of slots) t.truthy(web.lb.sessions.entryAt(slot)?.detail, 'its detail is its own');
+});
+
+test('sessions of another table come into one that two CPUs write to: each once, whole, and nobody else is hurt', async (t) => {
+  const seed = new Random().seed;
+  t.log(`seed ${seed}`);
+  const pins = `/sys/fs/bpf/spillway/t${process.pid}-dp-1`;
+  mkdirSync(pins, { recursive: true });
+  t.teardown(() => rmSync(pins, { recursive: true, force: true }));
+  const before = await openWeb(t, { buckets: 40, weights: [100, 0, 0] });
+  for (const flow of portFlows(protectedPorts)) t.is(before.establish(flow), 'be1');
+  const [sessions, details] = [before.lb.maps.sessions.mmap().slice(0), before.lb.maps.details.mmap().slice(0)];
+
+  const web = await openWeb(t, { buckets, weights: [100, 0, 0] });
+  await web.set(webDesired({ weights: [0, 100, 0] }));
+  web.lb.passMs(20_000);
+  web.lb.program.pin(`${pins}/lb`);
+  const order: Omit<HammerOrder, 'seed'> = {
+    program: `${pins}/lb`,
+    packets: packets / 2,
+    template: web.frame({}).toString('hex'),
+    protectedPorts: fewPorts,
+    otherPorts: fewPorts,
+    protectedMac: macBytes(2),
+    otherMac: macBytes(2),
+  };
+  const to = { sessions: web.lb.maps.sessions.mmap(), details: web.lb.maps.details.mmap() };
+  const timeouts = new Uint16Array(64 * 4).fill(0xffff);
+  const walk = () =>
+    migrateSessions({
+      from: { sessions, details },
+      to,
+      nowTick: 0,
+      timeouts,
+      copied: new ArrayBuffer(sessions.byteLength),
+    });
+  let running = true;
+  const children = Promise.all([0, 1].map((cpu) => hammer(cpu, { ...order, seed: seed + cpu }))).finally(() => {
+    running = false;
+  });
+  let [walks, inserted, noRoom] = [0, 0, 0];
+  while (running) {
+    const result = walk();
+    walks++;
+    inserted += result.inserted;
+    noRoom += result.noRoom;
+    /* So that both sides insert all the time. */
+    for (const flow of [...portFlows(protectedPorts), ...portFlows(fewPorts)]) {
+      const entry = web.session(flow);
+      if (entry) clearSlot(to.sessions, entry.slot, entry.tag);
+    }
+    if (walks % 16 === 0) await new Promise((resolve) => setImmediate(resolve));
+  }
+  const reports = await children;
+  t.log(`${walks} walks inserted ${inserted}, ${noRoom} found no room:`, web.lb.tableEvents());
+  t.deepEqual(
+    reports.flatMap(({ astray }) => astray),
+    [],
+  );
+  t.true(inserted > 10_000);
+  t.is(walk().noRoom, 0);
+  const { unfinished } = await web.lb.sessions.sweep({ timeouts });
+  t.deepEqual([...unfinished], [], 'slots that were claimed and never filled');
+  const byTag = slotsByTag(web);
+  for (const flow of portFlows(protectedPorts)) {
+    t.is(web.send(flow), 'be1');
+    t.is(byTag.get(web.tag(flow))?.length, 1);
+    t.is(web.session(flow)?.detail?.clientPort, flow.from);
   }
   for (const slots of byTag.values())
     for (const slot of slots) t.truthy(web.lb.sessions.entryAt(slot)?.detail, 'its detail is its own');
