@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import type { SessionPort } from '../api/port.js';
 import type { Logger } from '../base/log.js';
-import { openAnnouncer, systemDeps } from '../bgp/announcer.js';
+import { openAnnouncer, systemDeps, withdrawRoutes as withdraw } from '../bgp/announcer.js';
 import type { Compiled } from '../compile/compiled.js';
 import { identityOf } from '../compile/identity.js';
 import type { AgentConfig } from '../config/agent.js';
@@ -137,8 +137,7 @@ function trafficOf({ controller, node }: ClusterParts): { packets: bigint; newSe
 export async function withdrawRoutes({ routes }: AgentConfig, log: Logger): Promise<void> {
   if (routes === null) return;
   try {
-    const announcer = await openAnnouncer(routes, systemDeps({ log, NetlinkSocket }));
-    await announcer.close({ withdraw: true });
+    await withdraw(routes, systemDeps({ log, NetlinkSocket }));
   } catch (error) {
     log.error({ err: error }, 'the routes could not be withdrawn: look at what announces them');
   }

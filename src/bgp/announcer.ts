@@ -19,3 +19,15 @@ export async function openAnnouncer(config: RoutesConfig | null, deps: Announcer
       return noAnnouncer();
   }
 }
+
+/**
+ * For a node whose agent is not there: takes its routes away, and ends a BIRD that is kept by Spillway.
+ * @throws UnavailableError: they may still be announced, and why
+ */
+export async function withdrawRoutes(config: RoutesConfig, deps: AnnouncerDeps): Promise<void> {
+  const announcer =
+    config.kind === 'bird'
+      ? await openBirdAnnouncer(config, deps, { start: false })
+      : await openAnnouncer(config, deps);
+  await announcer.close({ withdraw: true });
+}

@@ -18,9 +18,18 @@ const COMMAND_MS = 2000;
 const WITHDRAW_MS = 3000;
 const BOOT_ID = '/proc/sys/kernel/random/boot_id';
 
+export interface BirdOptions {
+  /** False: a BIRD that is not there is not started, though it is ours to keep. */
+  readonly start?: boolean;
+}
+
 /** @returns even when BIRD is not to be had: `status` says so, and it is tried again. */
-export async function openBirdAnnouncer(config: BirdConfig, deps: AnnouncerDeps): Promise<Announcer> {
-  const announcer = new BirdAnnouncer(config, deps);
+export async function openBirdAnnouncer(
+  config: BirdConfig,
+  deps: AnnouncerDeps,
+  { start = true }: BirdOptions = {},
+): Promise<Announcer> {
+  const announcer = new BirdAnnouncer(config, deps, config.supervise && start);
   await announcer.open();
   return announcer;
 }
@@ -32,6 +41,7 @@ export async function openBirdAnnouncer(config: BirdConfig, deps: AnnouncerDeps)
 class BirdAnnouncer implements Announcer {
   readonly #config: BirdConfig;
   readonly #deps: AnnouncerDeps;
+  readonly #mayStart: boolean;
   readonly #controlOptions: ControlOptions;
   readonly #file: ConfigFile;
   readonly #supervisor: Supervisor;
@@ -58,9 +68,10 @@ class BirdAnnouncer implements Announcer {
   #closing = false;
   #lastStatus = '';
 
-  constructor(config: BirdConfig, deps: AnnouncerDeps) {
+  constructor(config: BirdConfig, deps: AnnouncerDeps, mayStart: boolean) {
     this.#config = config;
     this.#deps = deps;
+    this.#mayStart = mayStart;
     this.#controlOptions = { connect: deps.connect, clock: deps.clock, timeoutMs: COMMAND_MS };
     this.#file = new ConfigFile(config, deps);
     this.#supervisor = new Supervisor(config, deps, this.#controlOptions);
@@ -254,9 +265,9 @@ class BirdAnnouncer implements Announcer {
   }
 
   async #start(unreached: ControlError | null): Promise<void> {
-    const { socket, supervise } = this.#config;
+    const { socket } = this.#config;
     if (unreached !== null && unreached.kind !== 'absent') throw unreached;
-    if (!supervise) {
+    if (!this.#mayStart) {
       throw new UnavailableError(`no BIRD listens on ${socket}: systemctl start bird, or set routes.supervise`);
     }
     await this.#join(await this.#supervisor.start());

@@ -1,3 +1,4 @@
+import { dirname } from 'node:path';
 import { UnavailableError } from '../base/errors.js';
 import type { BirdConfig } from '../config/cluster.js';
 import { Control, ControlError, type ControlOptions } from './control.js';
@@ -47,6 +48,7 @@ export class Supervisor {
     const output = logFileOf(this.#config);
     let ended: string | null = null;
     try {
+      processes.makeFolder(dirname(socket));
       const started = processes.start(binary, ['-f', '-c', configFile, '-s', socket], output);
       log.info({ binary, configFile, socket, pid: started.pid }, 'BIRD started');
       void started.ended.then((why) => {

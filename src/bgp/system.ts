@@ -2,7 +2,6 @@ import { execFile, spawn } from 'node:child_process';
 import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { chown, open, readFile, realpath, rename, rm, stat } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
-import { dirname } from 'node:path';
 import type { Logger } from '../base/log.js';
 import { type Clock, type NetlinkPort, systemClock } from '../netlink/port.js';
 
@@ -30,6 +29,7 @@ export interface BirdProcesses {
   check(binary: string, file: string): Promise<string | null>;
   /** In a session of its own, outliving this process; what it says before it logs by itself is appended to `output`. */
   start(binary: string, words: readonly string[], output: string): Started;
+  makeFolder(path: string): void;
 }
 
 export interface AnnouncerDeps {
@@ -66,6 +66,7 @@ const nodeFiles: BirdFiles = {
 };
 
 const nodeProcesses: BirdProcesses = {
+  makeFolder: (path) => void mkdirSync(path, { recursive: true }),
   check: (binary, file) =>
     new Promise((resolve, reject) => {
       execFile(binary, ['-p', '-c', file], { timeout: 10_000 }, (error, stdout, stderr) => {
@@ -75,7 +76,6 @@ const nodeProcesses: BirdProcesses = {
       });
     }),
   start(binary, words, output) {
-    mkdirSync(dirname(output), { recursive: true });
     const log = openSync(output, 'a', 0o640);
     try {
       const child = spawn(binary, words, { detached: true, cwd: '/', stdio: ['ignore', log, log] });

@@ -230,6 +230,20 @@ test('closed to stay, routes and BIRD stay; closed to withdraw, both are gone', 
   t.notRegex(readFileSync(lab.file('node1', 'bird.conf'), 'utf8'), / route /);
 });
 
+test('a node without its agent is withdrawn, its BIRD ended, and none is started for it', async (t) => {
+  await node.call('open', lab.config('node1'));
+  await node.call('set', both);
+  await learn(...bothPrefixes);
+  await node.close();
+  node = lab.announcer('node1');
+  t.is(await node.call('withdrawRoutes', lab.config('node1')), '');
+  await learn();
+  await until('no BIRD', async () => (await lab.birdPids('node1')).length === 0);
+  t.is(await node.call('withdrawRoutes', lab.config('node1')), '');
+  t.is((await lab.birdPids('node1')).length, 0);
+  t.notRegex(readFileSync(lab.file('node1', 'bird.conf'), 'utf8'), / route /);
+});
+
 function median(values: readonly number[]): number {
   return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
 }

@@ -1,5 +1,5 @@
 /** A program of the tests: announcers of routes in the network namespace that it runs in. */
-import { openAnnouncer, systemDeps } from '../../../src/bgp/announcer.js';
+import { openAnnouncer, systemDeps, withdrawRoutes } from '../../../src/bgp/announcer.js';
 import type { Announcer, Route, RoutesStatus } from '../../../src/bgp/types.js';
 import type { RoutesConfig } from '../../../src/config/cluster.js';
 import { NetlinkSocket } from '../../../src/dataplane/addon.js';
@@ -35,6 +35,14 @@ const methods = {
   /** Each when the one before is in force. */
   async setInTurn(sets: readonly (readonly Route[])[]): Promise<void> {
     for (const routes of sets) await announcer!.set(routes);
+  },
+  /** As `spillwayd --detach` does it. */
+  async withdrawRoutes(config: RoutesConfig): Promise<string> {
+    const logger = { debug: note, info: note, warn: note, error: note };
+    return await withdrawRoutes(config, systemDeps({ log: logger, NetlinkSocket })).then(
+      () => '',
+      (error: Error) => error.message,
+    );
   },
   status: (): RoutesStatus => announcer!.status(),
   notices: (): number => notices,
