@@ -73,7 +73,7 @@ export interface LifeView {
 export class ClusterNode {
   #life: LifeState = unborn;
   #vips: readonly VipRoute[] = [];
-  #inherited: ReadonlySet<Ip> = new Set();
+  #standing: ReadonlySet<Ip> = new Set();
   readonly #routes: RouteKeeper;
   readonly #watchers = new Set<() => void>();
   #drain: DrainWatch | null = null;
@@ -100,8 +100,8 @@ export class ClusterNode {
   /** `takesOver`: packets to VIPs came and were served all along; see takesOver of cluster-open.ts. */
   async start({ takesOver }: { readonly takesOver: boolean }): Promise<void> {
     const withdrawn = await this.options.lifeFile.isWithdrawn();
-    if (takesOver && !withdrawn) this.#inherited = this.#routes.announced();
-    this.#step({ event: 'start', withdrawn, takesOver: this.#inherited.size > 0 });
+    if (takesOver && !withdrawn) this.#standing = this.#routes.announced();
+    this.#step({ event: 'start', withdrawn, takesOver: this.#standing.size > 0 });
     if (withdrawn) this.#watchDrain(0);
     else this.#join();
   }
@@ -143,7 +143,7 @@ export class ClusterNode {
     const { config, clock, compiled, current, dataPlaneFault, sync } = this.options;
     const tables = compiled();
     // Traffic that flows by tables whose configuration is lost goes on.
-    if (!tables && this.#inherited.size > 0 && !isWithdrawn(this.#life) && this.#leaving === '') return;
+    if (!tables && this.#standing.size > 0 && !isWithdrawn(this.#life) && this.#leaving === '') return;
     const { desired } = current();
     const nowMs = clock.monotonicMs();
     const { routes, wakeAtMs } = announcement({
@@ -155,15 +155,13 @@ export class ClusterNode {
       suspect: this.options.suspect(),
       suspectWithdraws: config.agreement.suspectWithdraws,
       holdDownMs: config.zones.holdDownMs,
-      inherited: this.#inherited,
+      standing: this.#standing,
       nowMs,
     });
     this.#vips = routes;
     const byName = new Map(desired.loadBalancers.map((loadBalancer) => [loadBalancer.name, loadBalancer]));
     const wanted = routesOf(routes, ({ loadBalancer }) => byName.get(loadBalancer)!.announcement);
-    if (this.#inherited.size > 0) {
-      this.#inherited = new Set(wanted.map(({ vip }) => vip).filter((vip) => this.#inherited.has(vip)));
-    }
+    this.#standing = new Set(wanted.map(({ vip }) => vip));
     this.#routes.want(wanted);
     this.#cancelWake?.();
     this.#cancelWake = wakeAtMs === null ? null : clock.after(wakeAtMs - nowMs, () => this.refresh());

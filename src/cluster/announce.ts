@@ -9,8 +9,8 @@ export interface VipTruth {
   readonly loadBalancer: LoadBalancer;
   /** Healthy (or unchecked) backends that can be reached, of the listener that has most; null: it has no listener that serves. */
   readonly healthyBackends: number | null;
-  /** Backends more that nobody has checked yet, of the same listener. */
-  readonly unknownBackends: number;
+  /** With those that nobody has checked yet, of the listener that then has most. */
+  readonly hopefulBackends: number;
 }
 
 export interface AnnounceInput {
@@ -25,8 +25,8 @@ export interface AnnounceInput {
   readonly suspect: boolean;
   readonly suspectWithdraws: boolean;
   readonly holdDownMs: number;
-  /** Announced by the agent before and ever since: not withdrawn for what this one does not know yet. */
-  readonly inherited: ReadonlySet<Ip>;
+  /** Announced until now, be it by the agent before: not withdrawn for checks that are new and have said nothing yet. */
+  readonly standing: ReadonlySet<Ip>;
   /** On the clock of life's events. */
   readonly nowMs: number;
 }
@@ -72,15 +72,15 @@ function reasonAgainst(truth: VipTruth, input: AnnounceInput): string {
   const { life, zone } = input;
   if (life.life === 'draining' || life.life === 'stopped')
     return 'the node is drained: "spillway node activate" ends it';
-  if (life.life === 'joining' && !(life.takesOver && input.inherited.has(vip))) {
+  if (life.life === 'joining' && !(life.takesOver && input.standing.has(vip))) {
     return 'the node joins: sessions are fetched first';
   }
   if (input.dataPlaneFault !== '') return input.dataPlaneFault;
   if (preferenceOf(loadBalancer, zone) === null) return outsideZones(loadBalancer, zone);
   const { minimumHealthyBackends: least, keepWhenEmpty } = loadBalancer.announcement;
   if (healthyBackends === null) return 'no listener that is not stopped';
-  const hopeful = healthyBackends + (input.inherited.has(vip) ? truth.unknownBackends : 0);
-  if (hopeful < least && !keepWhenEmpty) {
+  const counted = input.standing.has(vip) ? truth.hopefulBackends : healthyBackends;
+  if (counted < least && !keepWhenEmpty) {
     const have = healthyBackends === 0 ? 'no healthy backend' : `${healthyBackends} healthy`;
     return `${have} on any listener, ${least} needed (announcement.minimumHealthyBackends)`;
   }

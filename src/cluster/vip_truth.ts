@@ -5,7 +5,7 @@ import type { VipTruth } from './announce.js';
 
 interface Serving {
   readonly healthy: number;
-  readonly unknown: number;
+  readonly hopeful: number;
 }
 
 /** Of every VIP in the order of the document. */
@@ -13,19 +13,16 @@ export function vipTruths(desired: Desired, compiled: Compiled): VipTruth[] {
   const best = new Map<Ip, Serving>();
   for (const { vip, listener, pool } of compiled.services.values()) {
     if (listener.stopped) continue;
-    const [known, here] = [best.get(vip), servingOf(pool)];
-    if (!known || isBetter(here, known)) best.set(vip, here);
+    const { healthy, hopeful } = servingOf(pool);
+    const known = best.get(vip) ?? { healthy: 0, hopeful: 0 };
+    best.set(vip, { healthy: Math.max(known.healthy, healthy), hopeful: Math.max(known.hopeful, hopeful) });
   }
   return desired.loadBalancers.flatMap((loadBalancer) =>
     loadBalancer.addresses.map((vip) => {
-      const { healthy, unknown } = best.get(vip) ?? { healthy: null, unknown: 0 };
-      return { vip, loadBalancer, healthyBackends: healthy, unknownBackends: unknown };
+      const { healthy, hopeful } = best.get(vip) ?? { healthy: null, hopeful: 0 };
+      return { vip, loadBalancer, healthyBackends: healthy, hopefulBackends: hopeful };
     }),
   );
-}
-
-function isBetter(a: Serving, b: Serving): boolean {
-  return a.healthy !== b.healthy ? a.healthy > b.healthy : a.unknown > b.unknown;
 }
 
 /** Pools that nothing happened to are the same objects from one compile to the next. */
@@ -36,8 +33,9 @@ function servingOf(pool: CompiledPool): Serving {
   let serving = known.get(pool);
   if (!serving) {
     const reachable = pool.backends.filter(({ problem }) => problem === '');
-    const count = (...of: readonly string[]) => reachable.filter(({ health }) => of.includes(health)).length;
-    serving = { healthy: count('healthy', 'unchecked'), unknown: count('unknown') };
+    const unfit = (...states: readonly string[]) => reachable.filter(({ health }) => states.includes(health)).length;
+    const failing = unfit('unhealthy');
+    serving = { healthy: reachable.length - failing - unfit('unknown'), hopeful: reachable.length - failing };
     known.set(pool, serving);
   }
   return serving;

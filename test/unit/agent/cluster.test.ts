@@ -81,6 +81,20 @@ test('a VIP whose backends are all down is withdrawn alone, and comes back', asy
   t.deepEqual(world.announced, vips);
 });
 
+test('a changed health check withdraws nothing until it has found something', async (t) => {
+  const world = await active();
+  const before = world.announcer.told.length;
+  world.forgetHealth();
+  await world.pass(50);
+  t.is(world.announcer.told.length, before);
+  world.setUnhealthy('be1', 'be2');
+  await world.pass(20);
+  t.deepEqual(world.announced, []);
+  world.forgetHealth();
+  await world.pass(50);
+  t.deepEqual(world.announced, [], 'and what is not announced waits for health');
+});
+
 test('changes that come together are one change of the routes', async (t) => {
   const world = await active();
   const before = world.announcer.told.length;

@@ -174,6 +174,13 @@ export class World {
     this.node.refresh();
   }
 
+  /** As after a change of every health check. */
+  forgetHealth(): void {
+    const nothing = { ...seen(this.desired), health: new Map() };
+    this.compiled = compile(this.desired, nothing, this.#ids, { tickMs: 256 });
+    this.node.refresh();
+  }
+
   /** Time passes in steps, and everything that waits for a promise has its turn. */
   async pass(durationMs: number): Promise<void> {
     for (let passed = 0; passed < durationMs; passed += 10) {

@@ -11,7 +11,7 @@ const vip = '192.0.2.10';
 
 function truth(fields: Partial<VipTruth> = {}, balancer: Partial<LoadBalancer> = {}): VipTruth {
   const web = loadBalancer('web', [vip], [], balancer);
-  return { vip, loadBalancer: web, healthyBackends: 2, unknownBackends: 0, ...fields };
+  return { vip, loadBalancer: web, healthyBackends: 2, hopefulBackends: 2, ...fields };
 }
 
 function input(fields: Partial<AnnounceInput> = {}): AnnounceInput {
@@ -24,7 +24,7 @@ function input(fields: Partial<AnnounceInput> = {}): AnnounceInput {
     suspect: false,
     suspectWithdraws: false,
     holdDownMs: 10_000,
-    inherited: new Set(),
+    standing: new Set(),
     nowMs: 2000,
     ...fields,
   };
@@ -50,13 +50,13 @@ test('a node that joins announces nothing', (t) => {
 
 test('a node that took over goes on announcing while it joins what was announced, and that alone', (t) => {
   const life = { ...unborn, takesOver: true };
-  t.is(reason({ life, inherited: new Set([vip]) }), '');
-  t.regex(reason({ life, inherited: new Set(['192.0.2.11']) }), /^the node joins/);
+  t.is(reason({ life, standing: new Set([vip]) }), '');
+  t.regex(reason({ life, standing: new Set(['192.0.2.11']) }), /^the node joins/);
 });
 
 for (const life of ['draining', 'stopped'] as const) {
   test(`a node that is ${life} announces nothing`, (t) => {
-    t.regex(reason({ life: { ...unborn, life }, inherited: new Set([vip]) }), /drained.*spillway node activate/);
+    t.regex(reason({ life: { ...unborn, life }, standing: new Set([vip]) }), /drained.*spillway node activate/);
   });
 }
 
@@ -81,12 +81,12 @@ test('a VIP without a listener is not announced, even when it is kept when empty
   t.is(reason({ vips: [truth({ healthyBackends: null }, kept)] }), 'no listener that is not stopped');
 });
 
-test('what was announced before is not withdrawn for what is not known yet', (t) => {
-  const vips = [truth({ healthyBackends: 0, unknownBackends: 1 })];
+test('what is announced is not withdrawn for checks that have said nothing yet', (t) => {
+  const vips = [truth({ healthyBackends: 0, hopefulBackends: 1 })];
   t.regex(reason({ vips }), /^no healthy backend/);
-  t.is(reason({ vips, inherited: new Set([vip]) }), '');
-  const down = [truth({ healthyBackends: 0, unknownBackends: 0 })];
-  t.regex(reason({ vips: down, inherited: new Set([vip]) }), /^no healthy backend/);
+  t.is(reason({ vips, standing: new Set([vip]) }), '');
+  const down = [truth({ healthyBackends: 0, hopefulBackends: 0 })];
+  t.regex(reason({ vips: down, standing: new Set([vip]) }), /^no healthy backend/);
 });
 
 test('zones: the primary one is preferred, the secondary one announces, others do not', (t) => {
