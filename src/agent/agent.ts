@@ -134,6 +134,7 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
   const agreement: HealthAgreement = new HealthAgreement({
     config: config.agreement,
     observed: () => controller.observed,
+    clock: systemClock,
     onChanges: (changes) => {
       for (const { key, to, standing } of changes) {
         log.info({ key, to, standing }, `backend ${key} counts as ${to}: ${standingWords(standing)}`);
@@ -173,6 +174,7 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
     store,
     tickMs: node.clock.tickMs,
     zone: config.node.zone,
+    hearsOthers: config.sync !== null,
     accessListEntries: Math.min(config.limits.accessListEntries, node.control.limits.accessListEntries),
     log,
     now: Date.now,

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import { BackendFlags } from '../abi/abi.generated.js';
+import { type Backend, BackendFlags } from '../abi/abi.generated.js';
 import { allocate } from '../addresses/allocate.js';
 import type { Applied, ConfigPort, Versioned } from '../api/port.js';
 import { CapacityError, ConflictError, UnavailableError } from '../base/errors.js';
@@ -27,6 +27,8 @@ export interface ControllerOptions {
   readonly tickMs: number;
   /** Of this node; empty: none. */
   readonly zone: string;
+  /** Health is agreed on with other nodes. */
+  readonly hearsOthers: boolean;
   /** At most, of all access lists together. */
   readonly accessListEntries: number;
   readonly log: Logger;
@@ -112,17 +114,28 @@ export class Controller implements ConfigPort {
     this.#versioned = saved;
     this.#released = saved.released;
     await this.#options.prepare(saved.desired);
-    if (this.observed.now.health.size === 0) this.#rememberHealth(saved.desired, have);
+    this.#rememberHealth(saved.desired, have);
     await this.#mutex.run(() => this.#bring(saved.desired));
     this.#options.onCompiled(this.#compiled!, { configuration: true });
   }
 
-  /** Without the file of health records, the rows in the kernel say what checks last found. */
+  /**
+   * Without the file of health records, the rows in the kernel say what checks last found. They alone say who had traffic
+   * all the same, because other nodes saw it healthy: until these are heard again, it goes on.
+   */
   #rememberHealth(desired: Desired, have: Tables): void {
+    const { BACKEND_UP, BACKEND_CHECKED, BACKEND_HEALTHY } = BackendFlags;
+    const isFile = this.observed.now.health.size > 0;
+    const isOutvoted = ({ flags }: Backend): boolean =>
+      this.#options.hearsOthers &&
+      (flags & (BACKEND_UP | BACKEND_CHECKED | BACKEND_HEALTHY)) === (BACKEND_UP | BACKEND_CHECKED);
+    if (isFile && ![...have.backends.values()].some(isOutvoted)) return;
     for (const { checkKey, id, row } of this.#compile(desired, this.observed.takeDirty()).backends.values()) {
       const held = have.backends.get(id);
-      if (held?.identity !== row.identity || !(held.flags & BackendFlags.BACKEND_CHECKED)) continue;
-      this.observed.setHealth(checkKey, held.flags & BackendFlags.BACKEND_HEALTHY ? 'healthy' : 'unhealthy');
+      if (held?.identity !== row.identity || !(held.flags & BACKEND_CHECKED)) continue;
+      const found = held.flags & BACKEND_HEALTHY ? 'healthy' : 'unhealthy';
+      const own = isFile ? this.observed.ownHealthOf(checkKey) : found;
+      this.observed.setHealth(checkKey, own, own === 'unhealthy' && isOutvoted(held) ? 'healthy' : own);
     }
   }
 

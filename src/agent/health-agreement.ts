@@ -1,10 +1,11 @@
-import { isSuspect, type Standing, standingOf } from '../cluster/agreement.js';
-import type { Verdicts } from '../cluster/types.js';
+import { isSuspect, type Standing, standingOf, type Voter } from '../cluster/agreement.js';
 import { agreementIdsOf } from '../compile/agreement-ids.js';
 import type { CompiledPool } from '../compile/compiled.js';
 import type { AgreementConfig } from '../config/cluster.js';
+import type { Clock } from '../health/ports.js';
 import type { HealthChange, HealthState } from '../health/types.js';
 import type { ClusterSync } from '../sync/types.js';
+import { type Heard, VoterBook } from './health-voters.js';
 import type { ObservedState } from './state.js';
 
 /** What is needed of the cluster: ClusterSync has it. */
@@ -21,11 +22,14 @@ export interface AgreedChange {
 export interface HealthAgreementOptions {
   readonly config: AgreementConfig;
   readonly observed: () => ObservedState;
+  readonly clock: Pick<Clock, 'monotonicMs' | 'after'>;
   /** Never empty: the tables are to be compiled again. */
   readonly onChanges: (changes: readonly AgreedChange[]) => void;
 }
 
-const nobody: readonly Verdicts[] = [];
+/** After a start: until then what counted before counts on, for the peers that outvoted this node are not heard yet. */
+const PATIENCE_MS = 3000;
+const nobody: readonly Heard[] = [];
 
 /**
  * From this node's verdicts and its peers' to the health that counts. Without `connect` this node's word is all there
@@ -36,41 +40,49 @@ export class HealthAgreement {
   readonly #pools = new Map<string, { readonly pool: CompiledPool; readonly ids: ReadonlyMap<string, bigint> }>();
   readonly #idOf = new Map<string, bigint>();
   readonly #keyOf = new Map<bigint, string>();
-  readonly #checked = new Set<bigint>();
   readonly #unhealthy = new Set<bigint>();
   readonly #unknown = new Set<bigint>();
+  readonly #book: VoterBook;
   #configDigest = 0n;
   #nodes: AgreementNodes | null = null;
-  /** Of those that are heard. */
-  #peers = nobody;
+  #heard = nobody;
+  #voters: readonly Voter[] = [];
+  #patient = true;
+  #cancelPatience = (): void => {};
   #suspect: boolean | null = null;
 
   constructor(options: HealthAgreementOptions) {
     this.#options = options;
+    this.#book = new VoterBook({ clock: options.clock, onExpiry: () => this.#vote(this.#heard) });
   }
 
   /** From now on the nodes of the cluster are heard, and hear of this one. Returns what ends that. */
   connect(nodes: AgreementNodes): () => void {
     this.#nodes = nodes;
     const unwatch = nodes.onPeers(() => this.#hear());
+    this.#cancelPatience = this.#options.clock.after(PATIENCE_MS, () => this.#endPatience());
     this.#tell();
     this.#hear();
     return () => {
       unwatch();
       this.#nodes = null;
-      this.#replacePeers(nobody);
+      this.#endPatience();
+      this.#book.close();
+      this.#vote(nobody);
     };
   }
 
   /** After each compile: the checks that there are, and the digest of the desired state that they are of. */
   setTargets(pools: readonly CompiledPool[], configDigest: bigint): void {
-    const fresh = this.#replaceTargets(pools);
     const before = this.#configDigest;
+    if (before !== configDigest) this.#book.want(configDigest);
+    const fresh = this.#replaceTargets(pools);
     this.#configDigest = configDigest;
     if (fresh.length === 0 && before === configDigest) return;
     this.#tell();
+    this.#settle(fresh);
     // Peers that want the same are others now, and so is the meaning of what they leave unsaid.
-    this.#settle(before === configDigest ? fresh : new Set([...fresh, ...this.#named()]));
+    if (before !== configDigest) this.#vote(this.#heard);
   }
 
   /** What this node's checks have found. Observed state is set here. */
@@ -93,14 +105,14 @@ export class HealthAgreement {
   /** Null: no other node is heard, or the key is of no check. */
   standing(key: string): Standing | null {
     const id = this.#idOf.get(key);
-    if (id === undefined || this.#peers.length === 0) return null;
+    if (id === undefined || this.#voters.length === 0) return null;
     return this.#standing(id, this.#ownOf(id));
   }
 
   /** This node alone sees many backends fail that pass for the others. */
   get suspect(): boolean {
     const { suspectPercent: percent } = this.#options.config;
-    this.#suspect ??= isSuspect(this.#own(), { checked: this.#checked, peers: this.#peers, percent });
+    this.#suspect ??= isSuspect(this.#unhealthy, { checked: this.#keyOf.keys(), peers: this.#voters, percent });
     return this.#suspect;
   }
 
@@ -112,35 +124,45 @@ export class HealthAgreement {
     ];
   }
 
-  #own(): Verdicts {
-    return { configDigest: this.#configDigest, unhealthy: this.#unhealthy, unknown: this.#unknown };
-  }
-
   #tell(): void {
     this.#suspect = null;
-    if (this.#nodes === null) return;
-    const { configDigest, unhealthy, unknown } = this.#own();
-    this.#nodes.setVerdicts({ configDigest, unhealthy: new Set(unhealthy), unknown: new Set(unknown) });
+    const [unhealthy, unknown] = [new Set(this.#unhealthy), new Set(this.#unknown)];
+    this.#nodes?.setVerdicts({ configDigest: this.#configDigest, unhealthy, unknown });
   }
 
   #hear(): void {
     if (this.#nodes === null) return;
-    const heard = this.#nodes.peers().flatMap(({ alive, verdicts }) => (alive && verdicts !== null ? [verdicts] : []));
-    if (heard.length === this.#peers.length && heard.every((one, i) => one === this.#peers[i])) return;
-    this.#replacePeers(heard);
+    const heard = this.#nodes
+      .peers()
+      .flatMap(({ name, alive, verdicts }) => (alive && verdicts !== null ? [{ name, verdicts }] : []));
+    const same = (one: Heard, i: number): boolean => one.verdicts === this.#heard[i]?.verdicts;
+    if (heard.length !== this.#heard.length || !heard.every(same)) this.#vote(heard);
   }
 
-  #replacePeers(peers: readonly Verdicts[]): void {
+  #vote(heard: readonly Heard[]): void {
     const named = this.#named();
-    this.#peers = peers;
+    this.#heard = heard;
+    this.#voters = this.#book.votersOf(heard);
     this.#suspect = null;
+    if (heard.length > 0) this.#stopWaiting();
     this.#settle(new Set([...named, ...this.#named()]));
+  }
+
+  #stopWaiting(): void {
+    this.#patient = false;
+    this.#cancelPatience();
+  }
+
+  #endPatience(): void {
+    if (!this.#patient) return;
+    this.#stopWaiting();
+    this.#settle(this.#named());
   }
 
   /** What is not simply healthy everywhere. */
   #named(): Set<bigint> {
     const named = new Set([...this.#unhealthy, ...this.#unknown]);
-    for (const { unhealthy, unknown } of this.#peers) {
+    for (const { unhealthy, unknown } of this.#voters) {
       for (const id of unhealthy) named.add(id);
       for (const id of unknown) named.add(id);
     }
@@ -156,7 +178,7 @@ export class HealthAgreement {
       const own = this.#ownOf(id);
       const standing = this.#standing(id, own);
       const from = observed.healthOf(key);
-      if (from === standing.state) continue;
+      if (from === standing.state || (this.#patient && from !== own)) continue;
       observed.setHealth(key, own, standing.state);
       changes.push({ key, from, to: standing.state, standing });
     }
@@ -164,8 +186,7 @@ export class HealthAgreement {
   }
 
   #standing(id: bigint, own: HealthState): Standing {
-    const opinions = { own, configDigest: this.#configDigest, peers: this.#peers };
-    return standingOf(id, opinions, this.#options.config.quorum);
+    return standingOf(id, { own, peers: this.#voters }, this.#options.config.quorum);
   }
 
   #ownOf(id: bigint): HealthState {
@@ -201,7 +222,7 @@ export class HealthAgreement {
     for (const [key, id] of fresh) {
       this.#idOf.set(key, id);
       this.#keyOf.set(id, key);
-      this.#checked.add(id);
+      this.#book.add(id);
       this.#note(id, this.#options.observed().ownHealthOf(key));
     }
     return fresh.map(([, id]) => id);
@@ -211,7 +232,7 @@ export class HealthAgreement {
     if (this.#idOf.get(key) === id) this.#idOf.delete(key);
     if (this.#keyOf.get(id) !== key) return;
     this.#keyOf.delete(id);
-    this.#checked.delete(id);
+    this.#book.remove(id);
     this.#unhealthy.delete(id);
     this.#unknown.delete(id);
   }

@@ -1,6 +1,5 @@
 import type { AgreementConfig } from '../config/cluster.js';
 import type { HealthState } from '../health/types.js';
-import type { Verdicts } from './types.js';
 
 /** What the nodes say of one check, and what follows. */
 export interface Standing {
@@ -11,27 +10,29 @@ export interface Standing {
   readonly unhealthy: number;
 }
 
-/** This node's own verdict, and the verdicts of those peers that are heard: a silent one has no vote. */
+/** A node with a vote: one that is heard. */
+export interface Voter {
+  readonly unhealthy: ReadonlySet<bigint>;
+  readonly unknown: ReadonlySet<bigint>;
+  /** Does it want this check, too? What it does not name it then sees healthy; else it may not have it. */
+  readonly has: (id: bigint) => boolean;
+}
+
+/** This node's own verdict, and its peers. */
 export interface Opinions {
   readonly own: HealthState;
-  /** Of the desired state that this node's verdicts are of. */
-  readonly configDigest: bigint;
-  readonly peers: readonly Verdicts[];
+  readonly peers: readonly Voter[];
 }
 
 /**
  * Down is what a quorum of those who have an opinion says is unhealthy: more than half of them, or so many (all, where
  * fewer have one). With a quorum of 1 this node's word counts, and that of the others while it has none.
  */
-export function standingOf(
-  id: bigint,
-  { own, configDigest, peers }: Opinions,
-  quorum: AgreementConfig['quorum'],
-): Standing {
+export function standingOf(id: bigint, { own, peers }: Opinions, quorum: AgreementConfig['quorum']): Standing {
   let healthy = own === 'healthy' ? 1 : 0;
   let unhealthy = own === 'unhealthy' ? 1 : 0;
   for (const peer of peers) {
-    const opinion = opinionOf(peer, id, configDigest);
+    const opinion = opinionOf(peer, id);
     if (opinion === 'healthy') healthy++;
     else if (opinion === 'unhealthy') unhealthy++;
   }
@@ -43,10 +44,9 @@ export function standingOf(
   return { state: down ? 'unhealthy' : 'healthy', healthy, unhealthy };
 }
 
-/** What a node that wants something else does not name, it may not have. */
-function opinionOf({ configDigest, unhealthy, unknown }: Verdicts, id: bigint, digest: bigint): HealthState {
+function opinionOf({ unhealthy, unknown, has }: Voter, id: bigint): HealthState {
   if (unhealthy.has(id)) return 'unhealthy';
-  return configDigest === digest && !unknown.has(id) ? 'healthy' : 'unknown';
+  return !unknown.has(id) && has(id) ? 'healthy' : 'unknown';
 }
 
 /**
@@ -54,20 +54,16 @@ function opinionOf({ configDigest, unhealthy, unknown }: Verdicts, id: bigint, d
  * fail, or of which no other has an opinion, do not count.
  */
 export function isSuspect(
-  own: Verdicts,
-  { checked, peers, percent }: { checked: ReadonlySet<bigint>; peers: readonly Verdicts[]; percent: number },
+  unhealthy: ReadonlySet<bigint>,
+  { checked, peers, percent }: { checked: Iterable<bigint>; peers: readonly Voter[]; percent: number },
 ): boolean {
-  const same = peers.filter(({ configDigest }) => configDigest === own.configDigest);
-  if (same.length === 0) return false;
-  const passes = (id: bigint): boolean =>
-    !peers.some(({ unhealthy }) => unhealthy.has(id)) && same.some(({ unknown }) => !unknown.has(id));
-  const fails = new Set<bigint>();
-  for (const { unhealthy, unknown } of peers) {
-    for (const ids of [unhealthy, unknown]) {
-      for (const id of ids) if (checked.has(id) && !passes(id)) fails.add(id);
-    }
+  if (unhealthy.size === 0 || peers.length === 0) return false;
+  let [alone, all] = [0, 0];
+  for (const id of checked) {
+    const says = peers.map((peer) => opinionOf(peer, id));
+    if (!says.includes('healthy') || says.includes('unhealthy')) continue;
+    all++;
+    if (unhealthy.has(id)) alone++;
   }
-  let alone = 0;
-  for (const id of own.unhealthy) if (checked.has(id) && passes(id)) alone++;
-  return alone * 100 > percent * (checked.size - fails.size);
+  return alone * 100 > percent * all;
 }

@@ -25,6 +25,7 @@ test('the share of a backend that comes back grows from about a tenth to its own
     store: noDisk,
     tickMs: lb.clock.tickMs,
     zone: '',
+    hearsOthers: false,
     accessListEntries: 100,
     log: quiet as never,
     now: Date.now,

@@ -49,12 +49,32 @@ class Node {
   peers: Peer[] = [];
   listeners = new Set<() => void>();
 
+  /** What is to happen, and when. */
+  timers: { readonly atMs: number; readonly run: () => void }[] = [];
+
   constructor(quorum: 'majority' | number = 'majority') {
     this.agreement = new HealthAgreement({
+      clock: {
+        monotonicMs: () => this.nowMs,
+        after: (delayMs, run) => {
+          const timer = { atMs: this.nowMs + delayMs, run };
+          this.timers.push(timer);
+          return () => {
+            this.timers = this.timers.filter((one) => one !== timer);
+          };
+        },
+      },
       config: { quorum, suspectPercent: 50, suspectWithdraws: false },
       observed: () => this.observed,
       onChanges: (changes) => this.changes.push(...changes),
     });
+  }
+
+  pass(ms: number): void {
+    this.nowMs += ms;
+    const due = this.timers.filter(({ atMs }) => atMs <= this.nowMs);
+    this.timers = this.timers.filter(({ atMs }) => atMs > this.nowMs);
+    for (const { run } of due) run();
   }
 
   want(desired: Desired): this {
@@ -251,19 +271,72 @@ test('a node that alone sees most of its backends fail says so of itself, and ta
   t.deepEqual(node.agreement.problems(), []);
 });
 
-test('peers that come to want something else have no opinion any more of what they do not name', (t) => {
+const described = (desired: Desired, description: string): Desired => ({
+  ...desired,
+  backendGroups: desired.backendGroups.map((one) => ({ ...one, description })),
+});
+
+test('a configuration that goes round takes nobody out whom one node alone sees fail, whoever has it first', (t) => {
   const desired = web(two);
   const node = new Node().want(desired).connected();
   node.finds('healthy', 'be2');
   node.finds('unhealthy', 'be1');
-  node.hears(node.says([], [], node.digest), node.says());
+  const before = node.digest;
+  node.hears(node.says(), node.says());
+  node.want(described(desired, 'this node first'));
+  t.is(node.counts('be1'), 'healthy', 'peers want what was wanted here, too');
+  node.hears(node.says([], [], before), node.says());
   t.is(node.counts('be1'), 'healthy');
-  const [peer1, peer2] = [node.says(), node.says()];
-  node.hears(peer1, peer2);
-  node.want({ ...desired, backendGroups: desired.backendGroups.map((one) => ({ ...one, description: 'x' })) });
-  t.is(node.counts('be1'), 'unhealthy', 'this node went ahead');
-  node.hears(node.says(), peer2);
-  t.is(node.counts('be1'), 'healthy', 'one followed: 1 of 2');
+  node.hears(node.says([], [], 77n), node.says([], [], 77n));
+  t.is(node.counts('be1'), 'healthy', 'peers went ahead, and had it a moment ago');
+  node.pass(29_000);
+  t.is(node.counts('be1'), 'healthy');
+  node.pass(1000);
+  t.is(node.counts('be1'), 'unhealthy', 'they want something else for good: they may not have it any more');
+  node.hears(node.says(), node.says([], [], 77n));
+  t.is(node.counts('be1'), 'healthy', 'one wants the same again');
+});
+
+test('of a backend that is new here, peers that do not want it yet have no opinion', (t) => {
+  const node = new Node().want(web(two)).connected();
+  node.finds('healthy', ...two);
+  const before = node.digest;
+  node.hears(node.says(), node.says());
+  node.want(web(['be1', 'be2', 'be3']));
+  t.is(node.counts('be3'), 'unknown');
+  node.finds('unhealthy', 'be3');
+  t.is(node.counts('be3'), 'unhealthy');
+  node.hears(node.says([], [], before), node.says());
+  t.is(node.counts('be3'), 'healthy', 'one has it by now, and sees it healthy');
+});
+
+test('peers that never wanted what is wanted here have an opinion of what they name alone', (t) => {
+  const node = new Node().want(web(two)).connected();
+  node.finds('healthy', 'be2');
+  node.finds('unhealthy', 'be1');
+  node.hears(node.says([], [], 77n), node.says(['be2'], [], 78n));
+  t.is(node.counts('be1'), 'unhealthy');
+  t.deepEqual(node.agreement.standing(node.key('be2')), { state: 'healthy', healthy: 1, unhealthy: 1 });
+});
+
+test('after a restart what the others outvoted stays so until they are heard, or do not answer', (t) => {
+  for (const answers of [true, false]) {
+    const node = new Node();
+    const desired = web(two);
+    const key = (name: string): string => `web/0/${name}/203.0.113.2${name.slice(2)}`;
+    node.observed.setHealth(key('be1'), 'unhealthy', 'healthy');
+    node.observed.setHealth(key('be2'), 'healthy');
+    node.want(desired);
+    t.deepEqual([node.key('be1'), node.counts('be1')], [key('be1'), 'healthy']);
+    node.connected();
+    node.hears('silent');
+    node.pass(2000);
+    t.is(node.counts('be1'), 'healthy');
+    if (answers) node.hears(node.says());
+    node.pass(2000);
+    t.is(node.counts('be1'), answers ? 'healthy' : 'unhealthy');
+    t.deepEqual(node.timers, []);
+  }
 });
 
 test('who leaves the cluster goes by its own word', (t) => {

@@ -1,17 +1,16 @@
 /** What nodes say of one check, what follows, and who is suspect. */
 import test from 'ava';
 import * as fc from 'fast-check';
-import { isSuspect, standingOf } from '../../../src/cluster/agreement.js';
-import type { Verdicts } from '../../../src/cluster/types.js';
+import { isSuspect, standingOf, type Voter } from '../../../src/cluster/agreement.js';
 import type { HealthState } from '../../../src/health/types.js';
 import { holds } from '../../support/holds.js';
 
-const digest = 7n;
 const id = 1n;
 
-function verdicts(state: HealthState, configDigest = digest): Verdicts {
+/** `wants` the check: otherwise it has none such, or not yet. */
+function voter(state: HealthState, wants = true): Voter {
   return {
-    configDigest,
+    has: () => wants,
     unhealthy: new Set(state === 'unhealthy' ? [id] : []),
     unknown: new Set(state === 'unknown' ? [id] : []),
   };
@@ -19,8 +18,7 @@ function verdicts(state: HealthState, configDigest = digest): Verdicts {
 
 const say = (own: HealthState, ...others: readonly HealthState[]) => ({
   own,
-  configDigest: digest,
-  peers: others.map((state) => verdicts(state)),
+  peers: others.map((state) => voter(state)),
 });
 
 const [up, down, none] = ['healthy', 'unhealthy', 'unknown'] as const;
@@ -62,32 +60,32 @@ test("a quorum of 1: this node's word, and the others' while it has none", (t) =
 });
 
 test('a peer that wants something else votes by what it names as unhealthy alone', (t) => {
-  const peers = [verdicts(up, 8n), verdicts(up, 9n)];
-  t.deepEqual(standingOf(id, { own: down, configDigest: digest, peers }, 'majority'), {
+  const peers = [voter(up, false), voter(up, false)];
+  t.deepEqual(standingOf(id, { own: down, peers }, 'majority'), {
     state: down,
     healthy: 0,
     unhealthy: 1,
   });
-  const named = [verdicts(down, 8n), verdicts(down, 9n)];
-  t.is(standingOf(id, { own: up, configDigest: digest, peers: named }, 'majority').state, down);
+  const named = [voter(down, false), voter(down, false)];
+  t.is(standingOf(id, { own: up, peers: named }, 'majority').state, down);
 });
 
 const state = fc.constantFrom<HealthState>(up, down, none);
-const anyPeer = fc.record({ state, same: fc.boolean() }).map((one) => verdicts(one.state, one.same ? digest : 8n));
+const anyPeer = fc.record({ state, same: fc.boolean() }).map((one) => voter(one.state, one.same));
 const anyQuorum = fc.oneof(fc.constant('majority' as const), fc.integer({ min: 1, max: 5 }));
 const anyPeers = fc.array(anyPeer, { maxLength: 6 });
 
 test('no order of peers, and no peer without an opinion, changes anything', (t) => {
   holds(
     fc.property(state, anyPeers, anyQuorum, fc.infiniteStream(fc.nat()), (own, peers, quorum, order) => {
-      const standing = standingOf(id, { own, configDigest: digest, peers }, quorum);
+      const standing = standingOf(id, { own, peers }, quorum);
       const shuffled = peers
         .map((peer) => ({ peer, at: order.next().value as number }))
         .sort((a, b) => a.at - b.at)
         .map(({ peer }) => peer);
-      t.deepEqual(standingOf(id, { own, configDigest: digest, peers: shuffled }, quorum), standing);
-      const more = [...peers, verdicts(none), verdicts(up, 8n), verdicts(none, 9n)];
-      t.deepEqual(standingOf(id, { own, configDigest: digest, peers: more }, quorum), standing);
+      t.deepEqual(standingOf(id, { own, peers: shuffled }, quorum), standing);
+      const more = [...peers, voter(none), voter(up, false), voter(none, false)];
+      t.deepEqual(standingOf(id, { own, peers: more }, quorum), standing);
     }),
   );
 });
@@ -95,7 +93,7 @@ test('no order of peers, and no peer without an opinion, changes anything', (t) 
 test('without a quorum nobody is taken out; where nobody says unhealthy nobody is either', (t) => {
   holds(
     fc.property(state, anyPeers, anyQuorum, (own, peers, quorum) => {
-      const { state: result, healthy, unhealthy } = standingOf(id, { own, configDigest: digest, peers }, quorum);
+      const { state: result, healthy, unhealthy } = standingOf(id, { own, peers }, quorum);
       if (healthy + unhealthy === 0) t.is(result, none);
       if (healthy + unhealthy > 0) t.not(result, none, 'whoever has an opinion decides');
       if (result === down) t.true(unhealthy > 0);
@@ -111,7 +109,7 @@ test('one more node that says unhealthy never brings a backend back, and one tha
       if (peers.length === 0) return;
       const index = at % peers.length;
       const result = (changed: HealthState) =>
-        standingOf(id, { own, configDigest: digest, peers: peers.with(index, verdicts(changed)) }, quorum).state;
+        standingOf(id, { own, peers: peers.with(index, voter(changed)) }, quorum).state;
       t.false(result(down) === up && result(up) === down);
     }),
   );
@@ -120,19 +118,19 @@ test('one more node that says unhealthy never brings a backend back, and one tha
 test('alone is alone: its own word, with any quorum', (t) => {
   holds(
     fc.property(state, anyQuorum, (own, quorum) => {
-      t.is(standingOf(id, { own, configDigest: digest, peers: [] }, quorum).state, own);
+      t.is(standingOf(id, { own, peers: [] }, quorum).state, own);
     }),
   );
 });
 
-const many = (unhealthy: readonly number[], unknown: readonly number[] = [], configDigest = digest): Verdicts => ({
-  configDigest,
+const many = (unhealthy: readonly number[], unknown: readonly number[] = [], wants = true): Voter => ({
+  has: () => wants,
   unhealthy: new Set(unhealthy.map(BigInt)),
   unknown: new Set(unknown.map(BigInt)),
 });
 const checked = new Set([1n, 2n, 3n, 4n]);
-const suspect = (own: Verdicts, peers: readonly Verdicts[], percent = 50): boolean =>
-  isSuspect(own, { checked, peers, percent });
+const suspect = (own: Voter, peers: readonly Voter[], percent = 50): boolean =>
+  isSuspect(own.unhealthy, { checked, peers, percent });
 
 test('who alone sees more than half of the backends down is suspect', (t) => {
   t.true(suspect(many([1, 2, 3]), [many([])]));
@@ -141,7 +139,7 @@ test('who alone sees more than half of the backends down is suspect', (t) => {
   t.true(suspect(many([1, 2]), [many([]), many([3, 4])]), 'of those that pass for the others it sees all fail');
   t.false(suspect(many([1, 2, 3, 4]), []), 'nobody else is there');
   t.false(suspect(many([1, 2, 3, 4]), [many([], [1, 2, 3, 4])]), 'nobody else has an opinion');
-  t.false(suspect(many([1, 2, 3, 4]), [many([], [], 8n)]), 'nobody else wants the same');
+  t.false(suspect(many([1, 2, 3, 4]), [many([], [], false)]), 'nobody else wants the same');
   t.true(suspect(many([4]), [many([], [1, 2, 3])]), 'of one that another has an opinion of, one');
   t.true(suspect(many([1]), [many([])], 0), 'at 0 percent the first one makes suspect');
   t.false(suspect(many([]), [many([])], 0));
@@ -154,16 +152,14 @@ test('suspicion is what counting one by one says', (t) => {
     many(
       bad,
       not.filter((n) => !bad.includes(n)),
-      same ? digest : 8n,
+      same,
     ),
   );
   holds(
     fc.property(some, fc.array(one, { maxLength: 4 }), fc.integer({ min: 0, max: 100 }), (bad, peers, percent) => {
       const own = many(bad);
       const pass = [...checked].filter((n) => {
-        const says = peers.map(
-          (peer) => standingOf(n, { own: none, configDigest: digest, peers: [peer] }, 'majority').state,
-        );
+        const says = peers.map((peer) => standingOf(n, { own: none, peers: [peer] }, 'majority').state);
         return says.includes(up) && !says.includes(down);
       });
       const alone = pass.filter((n) => own.unhealthy.has(n));

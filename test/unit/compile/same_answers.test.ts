@@ -10,10 +10,10 @@ import { agreementIdsOf } from '../../../src/compile/agreement-ids.js';
 import { sourceEntryTag } from '../../../src/compile/fingerprint.js';
 import { fillSlots, slotCount } from '../../../src/compile/slots.js';
 import { vipKeyText } from '../../../src/compile/tables.js';
-import { backendWireId, serviceWireId } from '../../../src/compile/wire-ids.js';
 import type { Desired } from '../../../src/config/desired.js';
 import { configDigest } from '../../../src/config/digest.js';
 import { deriveKey } from '../../../src/dataplane/settings.js';
+import { dictionaryOf } from '../../../src/sync/dictionary.js';
 import { groupNames, history, type Step } from '../../support/arbitrary.js';
 import { resolved } from '../../support/desired.js';
 import { holds } from '../../support/holds.js';
@@ -57,6 +57,7 @@ function answers(life: Life): unknown {
       Array.from(slots, (backend) => byId.get(backend)?.backend.name ?? '-'),
     );
   }
+  const { dictionary } = dictionaryOf(compiled!);
   const nameOf = (id: number): string => backends.get(id)!.backend.name;
   const entries = [...services.values()].map(({ id, vip, listener, pool }) => {
     const { access, pool: _, listenerLimit, balancerLimit, quic, ...row } = tables.services.get(id)!;
@@ -74,17 +75,17 @@ function answers(life: Life): unknown {
         .sort(),
       table: tablesByName.get(pool.id)!.join(),
       backends: pool.backends
-        .map(({ backend, row: { identity: _i, pool: _p, ...rest }, up, health }) => ({
+        .map(({ id: number, backend, row: { identity: _i, pool: _p, ...rest }, up, health }) => ({
           ...rest,
           name: backend.name,
-          wire: backendWireId(pool.group, backend),
+          wire: dictionary.backendWire[number],
           up,
           health,
         }))
         .sort((a, b) => (a.name < b.name ? -1 : 1)),
       failingOpen: pool.failingOpen,
       checks: [...agreementIdsOf(pool).values()].sort(),
-      wire: serviceWireId(listener, vip),
+      wire: dictionary.serviceWire[id],
       sourceTag: sourceEntryTag(client, tables.services.get(id)!, key),
     };
     return [vipKeyText({ address: vip, port: listener.port, protocol: listener.protocol === 'tcp' ? 6 : 17 }), answer];
