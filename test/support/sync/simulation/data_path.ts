@@ -47,6 +47,13 @@ export class DataPath {
     return null;
   }
 
+  /** Sessions of any state. */
+  count(): number {
+    let count = 0;
+    for (let at = 0; at < this.#words.length; at += 2) if (this.#words[at] !== 0n) count++;
+    return count;
+  }
+
   /** The first packet: a young session, logged. False: no room. */
   insert(tag: bigint, { backend, tick, client }: { backend: number; tick: number; client: number }): boolean {
     for (const bucket of bucketsOf(tag, this.buckets)) {

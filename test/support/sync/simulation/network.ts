@@ -38,9 +38,8 @@ export class Network {
 
   link(a: string, b: string): Link {
     const key = a < b ? `${a} ${b}` : `${b} ${a}`;
-    let link = this.#links.get(key);
-    if (link === undefined)
-      this.#links.set(key, (link = { cut: false, cleanSinceMs: Number.POSITIVE_INFINITY, before: null }));
+    const link = this.#links.get(key) ?? { cut: false, cleanSinceMs: Number.POSITIVE_INFINITY, before: null };
+    this.#links.set(key, link);
     return link;
   }
 

@@ -133,7 +133,7 @@ export class SimNode {
   #report() {
     return {
       ...{ name: this.name, zone: '', life: this.#life, version: '0', configVersion: 1n, configDigest: 1n },
-      ...{ flowKeyDigest: 9n, sessions: 1, announced: 1, suspect: false, startedAtMs: 0 },
+      ...{ flowKeyDigest: 9n, sessions: this.kernel.count(), announced: 1, suspect: false, startedAtMs: 0 },
     };
   }
 
@@ -249,6 +249,7 @@ export class SimNode {
 
   async sweep(): Promise<void> {
     await this.options.exclusively(() => this.kernel.sweep(timeoutTicks, this.tick()));
+    this.sync?.setReport(this.#report());
   }
 
   async digest(): Promise<string> {

@@ -102,6 +102,7 @@ export class Story {
     void node.join().then((result) => {
       if (node.sync !== sync) return;
       node.announces = true;
+      this.world.checkJoined(node, result.from);
       this.world.note(
         `${node.name} joined from ${result.from}: ${result.sessions} sessions in ${Math.round(result.durationMs)} ms, ${result.mendedRanges} ranges mended${result.reason && `: ${result.reason}`}`,
       );

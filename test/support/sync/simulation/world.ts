@@ -179,39 +179,39 @@ export class World {
 
   #packet(flow: Flow): void {
     const node = this.route(flow);
-    if (node === null || node.backends.length === 0) return this.#later(flow, 1000);
-    this.tally.packets++;
-    const entry = node.kernel.find(flow.tag);
-    const ends = this.nowMs >= flow.endsMs;
-    if (flow.node !== null && flow.node !== node)
-      this.#moved(flow, { node, backend: this.#indexOf(node, entry?.backend) });
-    const { numbers } = node.options;
-    let backend = entry === null ? -1 : this.#indexOf(node, entry.backend);
-    if (entry === null || !node.backends.includes(backend)) backend = this.choose(flow, node.backends);
-    const state = ends && flow.established ? CLOSING : entry === null ? YOUNG : ESTABLISHED;
-    let slot = entry?.slot ?? -1;
-    if (entry === null) {
-      node.kernel.insert(flow.tag, { backend: numbers[backend]!, tick: node.tick(), client: flow.number });
-      slot = node.kernel.find(flow.tag)?.slot ?? -1;
-      // What had been established elsewhere is established with its next packet.
-    } else {
-      const isOther = entry.state !== state || entry.backend !== numbers[backend];
-      node.kernel.write(slot, { backend: numbers[backend]!, state, tick: node.tick() });
-      if (isOther) {
-        node.kernel.note(slot);
-        [flow.announcer, flow.changedMs] = [node, this.nowMs];
-      }
+    if (node === null || node.backends.length === 0) {
+      this.#later(flow, 1000);
+      return;
     }
-    if (entry === null) [flow.announcer, flow.changedMs] = [node, this.nowMs];
-    flow.node = node;
-    flow.backend = backend;
-    flow.established = state === ESTABLISHED;
-    flow.seenMs = this.nowMs;
+    this.tally.packets++;
+    const ends = this.nowMs >= flow.endsMs;
+    this.#serve(flow, { node, state: ends && flow.established ? CLOSING : ESTABLISHED });
     node.soon();
-    if (state === CLOSING || (ends && !flow.established)) {
+    if (ends) {
       this.flows.delete(flow.number);
       this.tally.ended++;
-    } else this.#later(flow, state === YOUNG ? 200 + this.random.below(800) : 3000 + this.random.below(40_000));
+    } else this.#later(flow, flow.established ? 3000 + this.random.below(40_000) : 200 + this.random.below(800));
+  }
+
+  /** As the data path does: the session that is there, or a young one; what changes is logged. */
+  #serve(flow: Flow, { node, state: wanted }: { node: SimNode; state: number }): void {
+    const { numbers } = node.options;
+    const entry = node.kernel.find(flow.tag);
+    const known = this.#indexOf(node, entry?.backend);
+    if (flow.node !== null && flow.node !== node) this.#moved(flow, { node, backend: known });
+    const backend = node.backends.includes(known) ? known : this.choose(flow, node.backends);
+    const state = entry === null ? YOUNG : wanted;
+    const row = { backend: numbers[backend]!, state, tick: node.tick() };
+    if (entry === null) node.kernel.insert(flow.tag, { ...row, client: flow.number });
+    else node.kernel.write(entry.slot, row);
+    if (entry === null || entry.state !== state || entry.backend !== row.backend) {
+      if (entry !== null) node.kernel.note(entry.slot);
+      [flow.announcer, flow.changedMs] = [node, this.nowMs];
+    } else if (backend !== flow.backend || !flow.established) {
+      // It was merged from elsewhere: who announced it, and when, is not known.
+      [flow.announcer, flow.changedMs] = [null, this.nowMs];
+    }
+    [flow.node, flow.backend, flow.seenMs, flow.established] = [node, backend, this.nowMs, state === ESTABLISHED];
   }
 
   #indexOf(node: SimNode, number: number | undefined): number {
@@ -285,6 +285,29 @@ export class World {
             `${node.name} holds ${holds}; link clean for ${Math.round(this.nowMs - link.cleanSinceMs)} ms`,
         );
       }
+    }
+  }
+
+  /** A node that says that it has joined has what the other one had, but for what was made just now. */
+  checkJoined(node: SimNode, from: string | null): void {
+    const source = this.nodes.find(({ name }) => name === from);
+    const isWhole =
+      source &&
+      this.network.loss === 0 &&
+      !this.changing &&
+      !this.network.link(source.options.address, node.options.address).cut;
+    if (!isWhole) return;
+    for (const { number, tag, established, backend, changedMs } of this.flows.values()) {
+      const there = established && this.nowMs - changedMs > LINK_MS ? source.kernel.find(tag) : null;
+      if (
+        there?.state !== ESTABLISHED ||
+        !node.backends.includes(backend) ||
+        this.#indexOf(source, there.backend) !== backend
+      )
+        continue;
+      this.tally.checks++;
+      if (this.#indexOf(node, node.kernel.find(tag)?.backend) === backend) continue;
+      this.violate(`${node.name} joined without connection ${number}, which ${from} has`);
     }
   }
 
