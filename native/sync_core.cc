@@ -121,7 +121,13 @@ void SyncCore::SendAgain(uint64_t now_ns)
 		SyncRing::Datagram kept = packer_.ring().Find(asked_.front().sequence);
 		if (kept.data == nullptr)
 			continue; /* they will give it up, and compare */
-		out_.push_back({false, asked_.front().by, kept.data, kept.size});
+		const uint8_t *data = kept.data;
+		if (!keys_.IsCurrent(data)) { /* by a key that may be accepted no more */
+			made_.emplace_back(data, data + kept.size);
+			keys_.Sign(made_.back().data(), kept.size);
+			data = made_.back().data();
+		}
+		out_.push_back({false, asked_.front().by, data, kept.size});
 		counters_.retransmitted++;
 	}
 }

@@ -22,6 +22,13 @@ void SyncKeys::Sign(uint8_t *datagram, size_t size) const
 	ComputeMac(keys_[0], datagram, size - kSyncMacBytes, datagram + size - kSyncMacBytes);
 }
 
+bool SyncKeys::IsCurrent(const uint8_t *datagram) const
+{
+	SyncHeader header;
+	memcpy(&header, datagram, sizeof(header));
+	return header.key == keys_.front().id;
+}
+
 bool SyncKeys::Check(const uint8_t *datagram, size_t size) const
 {
 	uint32_t id;

@@ -29,6 +29,8 @@ class SyncKeys
 	/* Writes key id and MAC of a datagram of `size` bytes, MAC included. */
 	void Sign(uint8_t *datagram, size_t size) const;
 	bool Check(const uint8_t *datagram, size_t size) const;
+	/* It was signed by the key that signs now. */
+	bool IsCurrent(const uint8_t *datagram) const;
 
       private:
 	std::vector<SyncKey> keys_; /* at least one */

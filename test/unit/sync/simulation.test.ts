@@ -8,7 +8,7 @@ import { Random } from '../../support/random.js';
 import { Story } from '../../support/sync/simulation/story.js';
 import { World } from '../../support/sync/simulation/world.js';
 
-const minutes = Number(process.env['SPILLWAY_SIMULATED_MINUTES'] ?? 6);
+const minutes = Number(process.env['SPILLWAY_SIMULATED_MINUTES'] ?? 5);
 /** In it, with nothing lost any more, every node has compared its table with every other one's more than once. */
 const QUIET_MS = 150_000;
 

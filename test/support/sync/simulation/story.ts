@@ -158,6 +158,7 @@ export class Story {
     const next = grows ? [...now, random.pick(others)] : now.filter((one) => one !== now[random.below(now.length)]);
     this.#tell('backends changed', `backends ${now.join()} become ${next.join()}`);
     this.#wanted = next;
+    for (const backend of next) if (!now.includes(backend)) world.addedMs.set(backend, world.nowMs);
     world.changing = true;
     world.refreshLinks();
     for (const node of world.nodes) this.#after(random.below(2000), () => node.setBackends(next));

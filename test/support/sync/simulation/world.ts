@@ -121,6 +121,8 @@ export class World {
 
   /** Nodes do not have the same configuration. */
   changing = false;
+  /** When a backend came into it. */
+  readonly addedMs = new Map<number, number>();
 
   /** ---- traffic ---- */
 
@@ -242,8 +244,10 @@ export class World {
   }
 
   /** By who announced it, which may be gone since. */
-  #wasTold({ announcer, changedMs }: Flow, node: SimNode): boolean {
+  #wasTold({ announcer, changedMs, backend }: Flow, node: SimNode): boolean {
     if (announcer === null || announcer === node) return false;
+    // Sessions of a backend that was removed are nobody's until it is there again, and compared.
+    if (this.nowMs - (this.addedMs.get(backend) ?? Number.NEGATIVE_INFINITY) < MENDED_MS) return false;
     const { cleanSinceMs, before } = this.network.link(announcer.options.address, node.options.address);
     const isIn = (sinceMs: number, untilMs: number): boolean =>
       changedMs < untilMs - ANNOUNCED_MS && (untilMs - sinceMs > MENDED_MS || changedMs > sinceMs + LINK_MS);
