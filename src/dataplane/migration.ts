@@ -147,7 +147,9 @@ function putInForce(options: MigrationOptions, object: BpfObject, copy: Copy): {
   onStep?.('details renamed');
   renameSync(aside(pins, 'sessions'), pinOf(pins, 'sessions'));
   onStep?.('renamed');
-  return after;
+  // What was under way in the old program when its place was taken is done by now.
+  const last = copy.settle(1);
+  return { changed: after.changed + last.changed, noRoom: last.noRoom };
 }
 
 function links(pins: Pins): BpfLink[] {

@@ -59,8 +59,17 @@ export function openAt(site: Site, onStep?: (step: MigrationStep) => void): Open
 
 let sites = 0;
 
+/** Left by runs that were killed. Names carry the pid of their owner. */
+function removeStale(): void {
+  for (const name of readdirSync('/sys/class/net')) {
+    const owner = /^mig(\d+)x\d+$/.exec(name)?.[1];
+    if (owner !== undefined && !readdirSync('/proc').includes(owner)) execFileSync('ip', ['link', 'del', name]);
+  }
+}
+
 /** A device that no packet uses, and pins under a name of its own; both gone after the test. */
 export function ownSite(t: { teardown(f: () => void): void }, sessions: number): Site & { readonly device: string } {
+  if (sites === 0) removeStale();
   const instance = `t${process.pid}-mig-${sites}`;
   const device = `mig${process.pid}x${sites++}`;
   execFileSync('ip', ['link', 'add', device, 'type', 'veth', 'peer', 'name', `${device}p`]);
