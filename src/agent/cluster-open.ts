@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { SessionState } from '../abi/abi.generated.js';
 import type { SessionPort } from '../api/port.js';
 import type { Logger } from '../base/log.js';
 import { openAnnouncer, systemDeps, withdrawRoutes as withdraw } from '../bgp/announcer.js';
@@ -92,8 +93,13 @@ export async function openCluster(config: AgentConfig, parts: ClusterParts): Pro
   };
 }
 
+/** As the status counts them: without the memory of source persistence. */
 function sessionsOf({ counts }: Sweeper): number {
-  return counts?.byState.reduce((sum, count) => sum + count, 0) ?? 0;
+  const { SESSION_CLOSING, SESSION_ESTABLISHED, SESSION_YOUNG } = SessionState;
+  return [SESSION_YOUNG, SESSION_ESTABLISHED, SESSION_CLOSING].reduce(
+    (sum, state) => sum + (counts?.byState[state] ?? 0),
+    0,
+  );
 }
 
 /** Two nodes that have the same find each other's sessions. */

@@ -16,6 +16,7 @@ function settings(host: LbName): Readonly<Record<string, unknown>> {
   const number = host.slice(2);
   return {
     node: { name: host, drainTimeout: '20s' },
+    sync: { interface: 'eth0' },
     routes: {
       localAs: 64497,
       localAddress4: `203.0.113.1${number}`,
@@ -107,6 +108,47 @@ test.serial('both nodes announce once they are active, and say to whom', async (
     ],
   );
   t.deepEqual(problems, []);
+});
+
+test.serial('each node shows the other, and what is purged on one is purged on both', async (t) => {
+  const { client } = cluster;
+  await client.call('startEcho', { as: 'purged', address: vip4, port: echoPort, flows: 12, perSecond: 50 });
+  await until('both nodes have every flow', async () => {
+    const pages = cluster.agents.map((agent) => agent.client.sessions.list({ filter: { vipPort: echoPort } }));
+    const seen = await Promise.all(pages);
+    return seen.every(({ sessions }) => sessions.length >= 12);
+  });
+  const [lb1, lb2] = cluster.agents;
+  const shown = await lb1.spillway('cluster');
+  t.log(`\n${shown.stdout}`);
+  t.regex(shown.stdout, /^lb1 \(here\) +- +active/m);
+  t.regex(shown.stdout, /^lb2 +- +active/m);
+  const { nodes } = await lb2.client.cluster.get();
+  t.deepEqual(
+    nodes.map(({ name, self, alive, configDiffers }) => ({ name, self, alive, configDiffers })),
+    [
+      { name: 'lb2', self: true, alive: true, configDiffers: false },
+      { name: 'lb1', self: false, alive: true, configDiffers: false },
+    ],
+  );
+  await client.call('stopEcho', 'purged');
+  t.is((await lb1.spillway('purge', '--vip', vip4)).code, 0);
+  for (const agent of cluster.agents) {
+    const { sessions } = await agent.client.sessions.list({ filter: { vip: vip4 } });
+    t.is(sessions.length, 0, agent.host);
+  }
+});
+
+test.serial('a node that wants another state is marked', async (t) => {
+  const [lb1, lb2] = cluster.agents;
+  await lb2.client.config.apply({ config: web([tcp(80, 'servers', { healthCheck: quickCheck })], [group('servers')]) });
+  await until('lb1 says so', async () => {
+    const { problems } = await lb1.client.cluster.get();
+    return problems.some((problem) => problem.startsWith('lb2 wants another state'));
+  });
+  t.regex((await lb1.spillway('cluster')).stdout, /^lb2 .* differs /m);
+  await lb2.client.config.apply({ config: desired });
+  await until('all is well', async () => (await lb1.client.cluster.get()).problems.length === 0);
 });
 
 test.serial('a drain moves the traffic to the other node and loses none of it, nor does the way back', async (t) => {
