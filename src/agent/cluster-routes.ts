@@ -28,8 +28,9 @@ export class RouteKeeper {
   }
 
   get problems(): readonly string[] {
-    const fault = this.#fault === '' ? [] : [`routes could not be changed: ${this.#fault}`];
-    return [...fault, ...this.status.problems];
+    const { problems } = this.status;
+    const told = this.#fault === '' || problems.includes(this.#fault);
+    return [...(told ? [] : [`routes could not be changed: ${this.#fault}`]), ...problems];
   }
 
   announced(): ReadonlySet<Ip> {

@@ -266,11 +266,23 @@ class BirdAnnouncer implements Announcer {
 
   async #start(unreached: ControlError | null): Promise<void> {
     const { socket } = this.#config;
-    if (unreached !== null && unreached.kind !== 'absent') throw unreached;
+    if (unreached !== null && unreached.kind !== 'absent') throw this.#remedied(unreached);
     if (!this.#mayStart) {
       throw new UnavailableError(`no BIRD listens on ${socket}: systemctl start bird, or set routes.supervise`);
     }
     await this.#join(await this.#supervisor.start());
+  }
+
+  #remedied({ kind, message }: ControlError): UnavailableError {
+    const again = this.#config.supervise ? 'BIRD is started once it has ended' : 'systemctl restart bird';
+    const remedy = {
+      absent: again,
+      denied: 'the agent must run as root',
+      foreign: `end it, or set routes.socket: ${again}`,
+      hung: `if it stays so, kill it: ${again}`,
+      gone: 'asked again in a second',
+    }[kind];
+    return new UnavailableError(`${message}; ${remedy}`);
   }
 
   async #configure(routes: readonly Route[]): Promise<void> {

@@ -5,6 +5,8 @@ import type { Control } from './control.js';
 import { refused, verdictOf } from './replies.js';
 import type { AnnouncerDeps } from './system.js';
 
+const GROUPS = '/etc/group';
+
 type Deps = Pick<AnnouncerDeps, 'files' | 'processes'>;
 
 /** BIRD's configuration on disk: at every moment the one before or the one after, whole, and one that BIRD accepts. */
@@ -76,11 +78,19 @@ export class ConfigFile {
     }
   }
 
-  /** A BIRD that gave up root (Debian's service) reads it by the group that its socket has. */
+  /** A BIRD that gives up root (Debian's service does) reads it by its group: that of its socket, or of its package. */
   async #gid(): Promise<number> {
-    const { socket, configFile } = this.#config;
-    return (await this.#deps.files.gid(socket)) ?? (await this.#deps.files.gid(configFile)) ?? 0;
+    const { socket, supervise } = this.#config;
+    const running = await this.#deps.files.gid(socket);
+    if (running !== null || supervise) return running ?? 0;
+    return groupOf('bird', await this.#deps.files.read(GROUPS));
   }
+}
+
+/** 0: there is no such group. */
+function groupOf(name: string, groups: string | null): number {
+  const line = groups?.split('\n').find((one) => one.startsWith(`${name}:`));
+  return Number(line?.split(':')[2] ?? 0);
 }
 
 /** By the one that will read it: it may be of another version than the binary on disk. */

@@ -166,6 +166,37 @@ test('a new neighbor in the configuration of the next agent leaves the sessions 
   t.deepEqual((await node.call('open', lab.config('node1'))).announced, both);
 });
 
+test('settings of the sessions change with the agent: they are made anew, and announce what was announced', async (t) => {
+  await node.close();
+  node = lab.announcer('node1');
+  const sessions = await Promise.all(([4, 6] as const).map((family) => lab.session('node1', family)));
+  const opened = await node.call('open', lab.config('node1', { holdTimeSeconds: 12 }));
+  t.deepEqual(opened.problems, []);
+  t.deepEqual((await node.call('set', both)).error, '');
+  await until('other sessions', async () => (await lab.session('node1', 4)) !== sessions[0]);
+  await learn(...bothPrefixes);
+  t.regex(await lab.birdc('router', 'show protocols all node1_v4'), /Hold timer: .*\/12/);
+  await node.close();
+  node = lab.announcer('node1');
+  await node.call('open', lab.config('node1'));
+  await until('the sessions as they were', async () => {
+    return /Hold timer: .*\/9\n/.test(await lab.birdc('router', 'show protocols all node1_v4'));
+  });
+  await learn(...bothPrefixes);
+});
+
+test('1,000 VIPs are announced, and one among them changes', async (t) => {
+  const many = Array.from({ length: 1000 }, (_, i) => route(i % 2 ? `198.18.${i >> 8}.${i & 255}` : `2001:db8:52::${i}`));
+  const { tookMs, error } = await node.call('set', many);
+  t.is(error, '');
+  await until('1,000 routes', async () => (await lab.learnt('node1')).length === 1000);
+  const one = await node.call('set', many.slice(1));
+  await until('one less', async () => (await lab.learnt('node1')).length === 999);
+  t.log(`all in force after ${Math.round(tookMs)} ms, one withdrawn after ${Math.round(one.tookMs)} ms`);
+  t.like(await node.call('set', both), { error: '' });
+  await learn(...bothPrefixes);
+});
+
 test('a killed BIRD is started again, with what was last told', async (t) => {
   const [pid] = await lab.birdPids('node1');
   const startedMs = performance.now();

@@ -156,12 +156,12 @@ ${bgp.join('\n')}`,
     );
   }
 
-  /** A BIRD of the test's own, in the foreground of a process of its own; resolves when it answers. */
-  async startBird(host: string, name: string, text: string | null): Promise<number> {
+  /** A BIRD of the test's own, in the foreground; without `text` on the file that is there. Resolves when it answers. */
+  async startBird(host: string, name: string, text: string | null, more: readonly string[] = []): Promise<number> {
     const file = this.file(host, `${name}.conf`);
     const socket = this.file(host, `${name}.ctl`);
     if (text !== null) writeFileSync(file, text);
-    const [first, ...words] = [...this.command(host), 'bird', '-f', '-c', file, '-s', socket];
+    const [first, ...words] = [...this.command(host), 'bird', '-f', '-c', file, '-s', socket, ...more];
     const child = spawn(first!, words, { stdio: ['ignore', 'ignore', 'inherit'] });
     child.unref();
     this.#birds.set(`${host}/${name}`, child.pid!);
