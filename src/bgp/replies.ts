@@ -46,7 +46,8 @@ export class ReplyReader {
       return coded[2] === ' ';
     }
     const last = this.#lines.at(-1);
-    if (!line.startsWith(' ') || last === undefined) throw new Error(`${JSON.stringify(line.slice(0, 60))} is no line of BIRD's`);
+    if (!line.startsWith(' ') || last === undefined)
+      throw new Error(`${JSON.stringify(line.slice(0, 60))} is no line of BIRD's`);
     this.#lines.push({ code: last.code, text: line.slice(1) });
     return false;
   }

@@ -186,7 +186,9 @@ test('settings of the sessions change with the agent: they are made anew, and an
 });
 
 test('1,000 VIPs are announced, and one among them changes', async (t) => {
-  const many = Array.from({ length: 1000 }, (_, i) => route(i % 2 ? `198.18.${i >> 8}.${i & 255}` : `2001:db8:52::${i}`));
+  const many = Array.from({ length: 1000 }, (_, i) =>
+    route(i % 2 ? `198.18.${i >> 8}.${i & 255}` : `2001:db8:52::${i}`),
+  );
   const { tookMs, error } = await node.call('set', many);
   t.is(error, '');
   await until('1,000 routes', async () => (await lab.learnt('node1')).length === 1000);

@@ -269,7 +269,8 @@ test('a foreign process on the socket is named, and nothing is started beside it
 test('a socket that hangs is given up after 2 s, and tried again', async (t) => {
   const sockets: Socket[] = [];
   const server = await impostor(t, (socket) => sockets.push(socket));
-  const words = /what listens on .*bird\.ctl does not answer its greeting within 2000 ms; if it stays so, kill it: BIRD is started once it has ended/;
+  const words =
+    /what listens on .*bird\.ctl does not answer its greeting within 2000 ms; if it stays so, kill it: BIRD is started once it has ended/;
   const startedMs = performance.now();
   t.regex((await node.call('open', config())).problems[0]!, words);
   t.true(performance.now() - startedMs < 4000);
