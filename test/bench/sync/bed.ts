@@ -1,10 +1,18 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { NetNs, removeStale } from '../live/netns.js';
-import type { Answer, Reading, Request, Started, Transferred } from './protocol.js';
+import {
+  type Answer,
+  type Digest,
+  GROUP,
+  type Reading,
+  type Request,
+  type Started,
+  type Transferred,
+  type Value,
+} from './protocol.js';
 
 const ENTRY = fileURLToPath(new URL('node.js', import.meta.url));
-const GROUP = '239.255.83.87';
 const ANSWER_MS = 60_000;
 
 export interface BedOptions {
@@ -50,9 +58,35 @@ export class Bed {
     return bed;
   }
 
+  /** Another host on the bridge. The caller removes it. */
+  addHost(number: number): Promise<NetNs> {
+    return addHost(this.bridge, { number, address: `10.77.0.${number}` });
+  }
+
   async close(): Promise<void> {
     await Promise.all(this.nodes.map((node) => node.close()));
     await this.bridge.remove();
+  }
+}
+
+interface Place {
+  readonly number: number;
+  readonly address: string;
+}
+
+async function addHost(bridge: NetNs, { number, address }: Place): Promise<NetNs> {
+  const ns = await NetNs.add(`n${number}`);
+  try {
+    const mac = `02:00:00:00:77:0${number}`;
+    const end = ['eth0', 'address', mac, 'netns', ns.name];
+    await bridge.ip('link', 'add', `port${number}`, 'type', 'veth', 'peer', 'name', ...end);
+    await bridge.ip('link', 'set', `port${number}`, 'master', 'br0', 'up');
+    await ns.ip('link', 'set', 'eth0', 'up');
+    await ns.ip('address', 'add', `${address}/24`, 'dev', 'eth0');
+    return ns;
+  } catch (error) {
+    await ns.remove();
+    throw error;
   }
 }
 
@@ -63,7 +97,7 @@ export class BenchNode {
   private constructor(
     private readonly ns: NetNs,
     private readonly child: ChildProcess,
-    private readonly identity: { readonly number: number; readonly address: string },
+    private readonly identity: Place,
   ) {
     child.on('message', (answer: Answer) => this.#waiting?.resolve(answer));
     child.on('exit', (code, signal) => {
@@ -71,20 +105,8 @@ export class BenchNode {
     });
   }
 
-  static async open(bridge: NetNs, identity: { number: number; address: string }): Promise<BenchNode> {
-    const { number, address } = identity;
-    const ns = await NetNs.add(`n${number}`);
-    try {
-      const mac = `02:00:00:00:77:0${number}`;
-      const end = ['eth0', 'address', mac, 'netns', ns.name];
-      await bridge.ip('link', 'add', `port${number}`, 'type', 'veth', 'peer', 'name', ...end);
-      await bridge.ip('link', 'set', `port${number}`, 'master', 'br0', 'up');
-      await ns.ip('link', 'set', 'eth0', 'up');
-      await ns.ip('address', 'add', `${address}/24`, 'dev', 'eth0');
-    } catch (error) {
-      await ns.remove();
-      throw error;
-    }
+  static async open(bridge: NetNs, identity: Place): Promise<BenchNode> {
+    const ns = await addHost(bridge, identity);
     const [file, words] = ns.command(process.execPath, ENTRY);
     const child = spawn(file, [...words], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
     return new BenchNode(ns, child, identity);
@@ -109,6 +131,10 @@ export class BenchNode {
 
   async read(): Promise<Reading> {
     return (await this.#ask({ do: 'read' })) as Reading;
+  }
+
+  async digest(): Promise<Digest> {
+    return (await this.#ask({ do: 'digest' })) as Digest;
   }
 
   async transfer(job: 'fetch' | 'compare', from: BenchNode): Promise<Transferred> {
@@ -136,7 +162,7 @@ export class BenchNode {
     await this.ns.remove();
   }
 
-  async #ask(request: Request): Promise<Started | Reading | Transferred | null> {
+  async #ask(request: Request): Promise<Value> {
     const answer = await new Promise<Answer>((resolve, reject) => {
       const late = setTimeout(
         () => reject(new Error(`no answer to "${request.do}" within ${ANSWER_MS} ms`)),

@@ -47,14 +47,17 @@ export interface TransferCase extends Transferred {
   readonly wrongBackend: number;
 }
 
-/** Twice what a session takes at the highest rate: the announcer is not to hold anything back. */
+/** Above all rates offered: the announcer is not to hold anything back. */
 const RECORDS_PER_SECOND = 1_000_000;
+
+/** So that every session finds room without others being moved. */
+const roomFor = (sessions: number): number => Math.ceil(sessions * 1.5);
 
 export async function runCase(
   { nodes, rate, v6 }: { nodes: number; rate: number; v6: boolean },
   { seconds, unicast }: Options,
 ): Promise<Case> {
-  const sessions = Math.ceil(rate * seconds * 1.1);
+  const sessions = roomFor(rate * seconds);
   const bed = await Bed.open({ nodes, sessions, unicast, recordsPerSecond: RECORDS_PER_SECOND });
   try {
     const [sender, ...peers] = bed.nodes;
@@ -106,7 +109,12 @@ export async function runCase(
 
 /** A node with an empty table takes all sessions of another, over TCP. */
 export async function runTransfer({ count, v6 }: { count: number; v6: boolean }): Promise<TransferCase> {
-  const bed = await Bed.open({ nodes: 2, sessions: count, unicast: false, recordsPerSecond: RECORDS_PER_SECOND });
+  const bed = await Bed.open({
+    nodes: 2,
+    sessions: roomFor(count),
+    unicast: false,
+    recordsPerSecond: RECORDS_PER_SECOND,
+  });
   try {
     const [sender, peer] = bed.nodes;
     await fillTable({ sender: sender!, v6 }, count);

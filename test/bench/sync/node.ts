@@ -12,29 +12,25 @@ import { systemClock } from '../../../src/sync/system.js';
 import { grpcTransfer } from '../../../src/sync/transfer/grpc.js';
 import type { SyncCounters } from '../../../src/sync/types.js';
 import { LB_OBJECT } from '../paths.js';
-import type { Answer, Reading, Request, Started, Transferred } from './protocol.js';
+import { dictionary } from './dictionary.js';
+import {
+  type Answer,
+  type Digest,
+  KEY,
+  PORT,
+  type Reading,
+  type Request,
+  type Started,
+  type Transferred,
+  type Value,
+} from './protocol.js';
 
-const PORT = 7946;
 /** As offer.c. */
 const TICK_NS = 256_000_000;
-const BACKENDS = 16;
-const NEVER_TICKS = 60_000;
 const LIMITS = { services: 16, backends: 32, pools: 4, vips: 16, accessListEntries: 64, sourceCells: 1024 } as const;
 
 type Start = Extract<Request, { do: 'start' }>;
 type Transfer = Extract<Request, { do: 'fetch' | 'compare' }>;
-
-const key = { id: 1, key: createHash('sha256').update('a key for benchmarks').digest() };
-
-/** One listener, 16 backends, called the same on all nodes. */
-const dictionary = {
-  serviceWire: Uint32Array.of(0, 0x1000_0001),
-  servicePool: Uint16Array.of(0, 1),
-  serviceProtocol: Uint8Array.of(0, 6),
-  backendWire: Uint32Array.from({ length: BACKENDS + 1 }, (_, i) => (i === 0 ? 0 : 0x2000_0000 + i)),
-  backendPool: Uint16Array.from({ length: BACKENDS + 1 }, (_, i) => (i === 0 ? 0 : 1)),
-  timeouts: new Uint16Array(8).fill(NEVER_TICKS),
-};
 
 class Node {
   readonly #object: BpfObject;
@@ -45,6 +41,7 @@ class Node {
   readonly #clock: NodeJS.Timeout;
   readonly #maps: Started['maps'];
   #server: TransferServer | null = null;
+  readonly #control = { admitted: 0, strange: 0 };
   #lost = 0;
 
   constructor(private readonly start: Start) {
@@ -62,14 +59,15 @@ class Node {
     this.#setClock();
     this.#clock = setInterval(() => this.#setClock(), 1000);
     const boot = BigInt(Date.now()) * 1000n;
-    this.#identity = { node: start.node, boot, keys: () => [key] };
+    this.#identity = { node: start.node, boot, keys: () => [KEY] };
     this.#engine = new SyncEngine(
       {
-        ...{ table: this.#table, log: log.mmap(), node: start.node, boot, keys: [key] },
+        ...{ table: this.#table, log: log.mmap(), node: start.node, boot, keys: [KEY] },
         ...{ recordsPerSecond: start.recordsPerSecond, interface: 'eth0', address: start.address },
         ...{ group: start.group, port: PORT, peers: start.peers },
       },
-      ({ lost }) => {
+      ({ control, lost }) => {
+        for (const { admitted } of control) this.#control[admitted ? 'admitted' : 'strange']++;
         for (const { datagrams } of lost) this.#lost += datagrams;
       },
     );
@@ -94,7 +92,18 @@ class Node {
       cpuNs: Number(this.#engine.cpuNs()),
       processCpuNs: (user + system) * 1000,
       lost: this.#lost,
+      control: this.#control,
+      peers: this.#engine.peers().map(({ node, datagrams, records, missed, givenUp }) => ({
+        ...{ node, datagrams: Number(datagrams), records: Number(records) },
+        ...{ missed: Number(missed), givenUp: Number(givenUp) },
+      })),
     };
+  }
+
+  async digest(): Promise<Digest> {
+    const { counts, sums } = await this.#table.digest(RANGES);
+    const sessions = counts.reduce((sum, count) => sum + count, 0);
+    return { sessions, sums: createHash('sha256').update(sums).digest('hex') };
   }
 
   async transfer({ do: job, node, address, port, boot }: Transfer): Promise<Transferred> {
@@ -140,7 +149,7 @@ class Node {
 
 let node: Node | null = null;
 
-async function answer(request: Request): Promise<Started | Reading | Transferred | null> {
+async function answer(request: Request): Promise<Value> {
   if (request.do === 'start') {
     node = new Node(request);
     return node.serve();
@@ -152,6 +161,8 @@ async function answer(request: Request): Promise<Started | Reading | Transferred
       return null;
     case 'read':
       return node.read();
+    case 'digest':
+      return node.digest();
     case 'fetch':
     case 'compare':
       return node.transfer(request);

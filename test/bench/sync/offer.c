@@ -3,9 +3,9 @@
  * offer: writes sessions into one node's session table and log, as its data path would, and looks for them in the
  * tables of its peers. One process and one clock, so that a lag is the difference of two readings of it.
  *
- *   offer run   -s SESSIONS,DETAILS,LOG -w SESSIONS... -r PER_SECOND -d SECONDS [-6]
+ *   offer run   -s SESSIONS,DETAILS,LOG -w SESSIONS... -r PER_SECOND -d SECONDS [-f FIRST] [-6]
  *   offer fill  -s SESSIONS,DETAILS -n COUNT [-6]     at once, without log
- *   offer check -s SESSIONS -w SESSIONS... -n COUNT   who has them all?
+ *   offer check -s SESSIONS -w SESSIONS... -n COUNT [-f FIRST]   who has them all?
  *
  * Maps are named by id. Sessions are numbered; a session's tag, client and backend follow from its number. Each is
  * young and logged when its handshake completes, established and logged a look later. One in SAMPLE is watched for, by
@@ -59,6 +59,7 @@ struct watched {
 };
 
 static bool v6;
+static __u64 first_number;
 static struct table own;
 static struct session_log *logs;
 static unsigned int log_count;
@@ -156,7 +157,7 @@ static int free_slots(const struct session_bucket *bucket)
 
 static __u64 tag_of(__u64 number)
 {
-	__u64 x = number * 0x9e3779b97f4a7c15ull + 0x9e3779b97f4a7c15ull; /* splitmix64 */
+	__u64 x = (first_number + number + 1) * 0x9e3779b97f4a7c15ull; /* splitmix64 */
 
 	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9ull;
 	x = (x ^ x >> 27) * 0x94d049bb133111ebull;
@@ -407,7 +408,7 @@ int main(int argc, char **argv)
 	__u64 count = 0;
 	int option;
 
-	while ((option = getopt(argc - 1, argv + 1, "s:w:r:d:n:6")) >= 0) {
+	while ((option = getopt(argc - 1, argv + 1, "s:w:r:d:n:f:6")) >= 0) {
 		switch (option) {
 		case 's':
 			open_sender(optarg);
@@ -425,6 +426,9 @@ int main(int argc, char **argv)
 			break;
 		case 'n':
 			count = atoll(optarg);
+			break;
+		case 'f':
+			first_number = atoll(optarg);
 			break;
 		case '6':
 			v6 = true;

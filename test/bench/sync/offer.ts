@@ -43,10 +43,15 @@ function watching(peers: readonly BenchNode[]): string[] {
   return peers.flatMap(({ maps }) => ['-w', `${maps.sessions}`]);
 }
 
-export function offerSessions({ sender, peers, v6 }: Job, { rate, seconds }: { rate: number; seconds: number }) {
+/** `first`: number of the first session; sessions of other numbers are others. */
+export function offerSessions(
+  { sender, peers, v6 }: Job,
+  { rate, seconds, first = 0 }: { rate: number; seconds: number; first?: number },
+): Promise<Offered> {
   const { sessions, details, log } = sender.maps;
   const own = ['-s', `${sessions},${details},${log}`, ...(v6 ? ['-6'] : [])];
-  return offer<Offered>(['run', ...own, ...watching(peers), '-r', `${rate}`, '-d', `${seconds}`]);
+  const when = ['-r', `${rate}`, '-d', `${seconds}`, '-f', `${first}`];
+  return offer<Offered>(['run', ...own, ...watching(peers), ...when]);
 }
 
 /** At once, announced to nobody. @returns how many found room */

@@ -1,4 +1,10 @@
+import { createHash } from 'node:crypto';
 import type { SyncCounters } from '../../../src/sync/types.js';
+
+export const GROUP = '239.255.83.87';
+export const PORT = 7946;
+/** Of all nodes. */
+export const KEY = { id: 1, key: createHash('sha256').update('a key for benchmarks').digest() };
 
 /** What a node's process is asked by the benchmark, and answers. Numbers of 64 bits go as text. */
 export type Request =
@@ -14,6 +20,7 @@ export type Request =
     }
   | { readonly do: 'admit'; readonly node: number; readonly boot: string }
   | { readonly do: 'read' }
+  | { readonly do: 'digest' }
   /** Fetches the peer's table whole, or compares with it and fetches what differs. */
   | {
       readonly do: 'fetch' | 'compare';
@@ -38,6 +45,15 @@ export interface Reading {
   readonly processCpuNs: number;
   /** Datagrams that were asked for and are no more to be had. */
   readonly lost: number;
+  readonly peers: readonly Readonly<Record<'node' | 'datagrams' | 'records' | 'missed' | 'givenUp', number>>[];
+  /** Control messages of boots that were admitted, and of others. */
+  readonly control: { readonly admitted: number; readonly strange: number };
+}
+
+/** Equal for equal tables. */
+export interface Digest {
+  readonly sessions: number;
+  readonly sums: string;
 }
 
 export interface Transferred {
@@ -50,6 +66,6 @@ export interface Transferred {
   readonly sessions: number;
 }
 
-export type Answer =
-  | { readonly ok: true; readonly value: Started | Reading | Transferred | null }
-  | { readonly ok: false; readonly error: string };
+export type Value = Started | Reading | Digest | Transferred | null;
+
+export type Answer = { readonly ok: true; readonly value: Value } | { readonly ok: false; readonly error: string };
