@@ -1,6 +1,7 @@
 import type { ClusterStatus, ClusterNode as Shown } from '../api/cluster_port.js';
 import type { RoutesStatus } from '../bgp/types.js';
 import type { NodeReport, Peer, VipRoute } from '../cluster/types.js';
+import type { ClusterSync } from '../sync/types.js';
 
 export interface ClusterView {
   readonly self: NodeReport;
@@ -18,6 +19,19 @@ export function clusterStatus({ self, peers, vips, routes, sync, problems }: Clu
     routes: { kind: routes.kind, vips: vips.map((vip) => shown(vip, routes)), neighbors: routes.neighbors },
     sync,
     problems,
+  };
+}
+
+/** Of the stream, and of comparing tables with peers. */
+export function syncCounts(sync: Pick<ClusterSync, 'counters' | 'repairs'>): NonNullable<ClusterStatus['sync']> {
+  const { compared, failed, differing, fetched, applied } = sync.repairs();
+  return {
+    ...sync.counters(),
+    tablesCompared: BigInt(compared),
+    comparisonsFailed: BigInt(failed),
+    rangesDiffering: BigInt(differing),
+    sessionsFetched: BigInt(fetched),
+    sessionsMended: BigInt(applied),
   };
 }
 

@@ -17,7 +17,7 @@ import type { Clock } from '../health/ports.js';
 import type { ClusterSync, JoinProgress } from '../sync/types.js';
 import { DrainWatch } from './cluster-drain.js';
 import { RouteKeeper, routesOf } from './cluster-routes.js';
-import { clusterStatus, peerProblems } from './cluster-status.js';
+import { clusterStatus, peerProblems, syncCounts } from './cluster-status.js';
 import type { LifeFile } from './life-file.js';
 
 /** Changes that come together are one change of the routes. */
@@ -308,7 +308,7 @@ export class ClusterNode {
       peers: sync?.peers() ?? [],
       vips: this.#vips,
       routes: this.#routes.status,
-      sync: sync ? { ...sync.counters() } : null,
+      sync: sync ? syncCounts(sync) : null,
       problems: this.problems(),
     });
   }

@@ -19,7 +19,7 @@ export interface ClusterStatus {
   /** This node first, then its peers by name. */
   readonly nodes: readonly ClusterNode[];
   readonly routes: ClusterRoutes;
-  /** null: without sync. By the names of sync/types.ts SyncCounters. */
+  /** null: without sync. By the names of sync/types.ts SyncCounters, and of agent/cluster-status.ts syncCounts. */
   readonly sync: Readonly<Record<string, bigint>> | null;
   /** In words, with the remedy. */
   readonly problems: readonly string[];

@@ -182,10 +182,34 @@ const syncFamilies: readonly SyncFamily[] = [
     counters: { '': 'retransmitted' },
   },
   {
+    name: 'spillway_sync_send_errors_total',
+    help: 'Datagrams that the kernel did not take.',
+    label: '',
+    counters: { '': 'sendErrors' },
+  },
+  {
     name: 'spillway_sync_unannounced_records_total',
     help: 'Own sessions left out of the stream: above the rate, or overwritten in the log before they were read.',
     label: 'reason',
     counters: { rate: 'rateLimited', log_overrun: 'logOverruns' },
+  },
+  {
+    name: 'spillway_sync_table_comparisons_total',
+    help: "Comparisons of this node's table with a peer's, and those of them that failed.",
+    label: 'result',
+    counters: { begun: 'tablesCompared', failed: 'comparisonsFailed' },
+  },
+  {
+    name: 'spillway_sync_differing_ranges_total',
+    help: 'Ranges of tags, of 4,096, that comparisons found to differ for good.',
+    label: '',
+    counters: { '': 'rangesDiffering' },
+  },
+  {
+    name: 'spillway_sync_mended_sessions_total',
+    help: "Sessions fetched where tables differed, and those of them that changed this node's table.",
+    label: 'result',
+    counters: { fetched: 'sessionsFetched', applied: 'sessionsMended' },
   },
 ];
 

@@ -63,7 +63,7 @@ export class FakeSync {
 
   readonly port: ClusterSync = {
     counters: () => ({}) as ReturnType<ClusterSync['counters']>,
-    repairs: () => ({}) as ReturnType<ClusterSync['repairs']>,
+    repairs: () => ({ compared: 0, differing: 0, fetched: 0, applied: 0, failed: 0 }),
     transferPort: 0,
     setReport: (report) => this.reports.push(report),
     setVerdicts: () => {},
