@@ -8,8 +8,10 @@
  *   offer check -s SESSIONS -w SESSIONS... -n COUNT [-f FIRST]   who has them all?
  *
  * Maps are named by id. Sessions are numbered; a session's tag, client and backend follow from its number. Each is
- * young and logged when its handshake completes, established and logged a look later. One in SAMPLE is watched for, by
- * looking at its two buckets, each LOOK_NS: a lag is told as up to that much longer than it was, never shorter.
+ * young and logged when its handshake completes, established and logged REQUEST_NS later, when the client's request
+ * comes; where this process was kept from its core, what was due meanwhile happens in the order in which it was due.
+ * One in SAMPLE is watched for, by looking at its two buckets, each LOOK_NS: a lag is told as up to that much longer
+ * than it was, never shorter.
  */
 #define _GNU_SOURCE
 #include <bpf/bpf.h>
@@ -29,6 +31,7 @@
 
 #define SAMPLE	    16
 #define LOOK_NS	    400000
+#define REQUEST_NS  1000000
 #define MAX_WATCHED 8
 /* Outstanding samples looked at each time: beyond that, lags are long anyway. */
 #define MAX_LOOKS 2048
@@ -238,6 +241,18 @@ static void look(struct watched *one)
 	}
 }
 
+/* In order, those whose request has come: `count` sessions are there. */
+static __u64 establish(const long *slots, __u64 from, __u64 count, __u64 ns)
+{
+	for (; from < count; from++) {
+		if (slots[from] < 0)
+			continue;
+		ONCE(own.buckets->slots[slots[from]].value) = value_of(from, ns, SESSION_ESTABLISHED);
+		announce(slots[from], from);
+	}
+	return from;
+}
+
 static int compare(const void *a, const void *b)
 {
 	__u64 x = *(const __u64 *)a, y = *(const __u64 *)b;
@@ -308,7 +323,7 @@ static void run(double rate, double seconds)
 {
 	__u64 most = rate * seconds, start = now_ns(), behind = 0, count = 0, inserted = 0, end;
 	long *young = calloc(most ? most : 1, sizeof(*young));
-	__u64 established = 0, samples = most / SAMPLE + 1;
+	__u64 established = 0, samples = most / SAMPLE + 1, requests = rate * REQUEST_NS / 1e9;
 	bool waits = true;
 
 	prctl(PR_SET_TIMERSLACK, 1);
@@ -318,12 +333,14 @@ static void run(double rate, double seconds)
 	}
 	while (count < most) {
 		struct timespec pause = {.tv_nsec = LOOK_NS};
-		__u64 ns = now_ns(), due, before = count;
+		__u64 ns = now_ns(), due;
 
 		if (ns - start - behind > count * 1e9 / rate + MAX_BURST_NS)
 			behind = ns - start - (__u64)(count * 1e9 / rate) - MAX_BURST_NS;
 		due = (ns - start - behind) * rate / 1e9;
 		for (; count < due && count < most; count++) {
+			if (count > requests)
+				established = establish(young, established, count - requests, ns);
 			young[count] = insert(count, ns, SESSION_YOUNG);
 			if (young[count] < 0)
 				continue;
@@ -335,19 +352,14 @@ static void run(double rate, double seconds)
 				watched[i].outstanding[watched[i].waiting++] =
 					(struct sample){.tag = tag_of(count), .ns = ns};
 		}
-		for (; established < (count == most ? count : before); established++) {
-			struct session_slot *slots = own.buckets->slots;
-
-			if (young[established] < 0)
-				continue;
-			ONCE(slots[young[established]].value) = value_of(established, ns, SESSION_ESTABLISHED);
-			announce(young[established], established);
-		}
+		if (due > requests)
+			established = establish(young, established, due - requests < count ? due - requests : count, ns);
 		for (int i = 0; i < watched_count; i++)
 			look(&watched[i]);
 		nanosleep(&pause, NULL);
 	}
 	end = now_ns();
+	establish(young, established, count, end);
 	while (waits && now_ns() - end < QUIET_NS) {
 		struct timespec pause = {.tv_nsec = LOOK_NS};
 
