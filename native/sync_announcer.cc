@@ -12,11 +12,12 @@ constexpr size_t kMostYoung = 65536;
 constexpr uint64_t kYoungNs = 5'000'000;     /* a session is mostly established by then, and told as that */
 constexpr uint64_t kWalkNs = 10'000'000'000; /* the whole table once in this time */
 constexpr uint32_t kMostWalked = 65536;
+constexpr size_t kTold = 65536; /* a power of two */
 
 } // namespace
 
 SyncAnnouncer::SyncAnnouncer(SyncStore &store, session_log *logs, size_t cpus, SyncCounters &counters)
-    : store_(store), counters_(counters)
+    : store_(store), counters_(counters), told_(cpus > 0 ? kTold : 0)
 {
 	for (size_t cpu = 0; cpu < cpus; cpu++)
 		logs_.emplace_back(&logs[cpu]);
@@ -98,9 +99,23 @@ void SyncAnnouncer::Tell(uint32_t slot, uint64_t now_ns, const SyncView &view, S
 			LeaveOut(1);
 		return;
 	}
+	if (!IsNews(slot, *told))
+		return;
 	bucket_.Take();
 	store_.Heard(slot, told->tick);
 	packer.Add(told->record, out);
+}
+
+/* False: just this was told. Where the log is read late, its entries of one session all find it as it is now. */
+bool SyncAnnouncer::IsNews(uint32_t slot, const Telling &telling)
+{
+	Told &last = told_[slot & (kTold - 1)];
+	const SyncRecord &record = telling.record;
+	if (last.tag == record.tag && last.backend == record.backend && last.tick == telling.tick &&
+	    last.state == record.state)
+		return false;
+	last = {record.tag, record.backend, telling.tick, record.state};
+	return true;
 }
 
 void SyncAnnouncer::TellDeferred(uint64_t now_ns, const SyncView &view, SyncPacker &packer, std::vector<Outgoing> &out)

@@ -39,13 +39,23 @@ class SyncAnnouncer
 	void Tell(uint32_t slot, uint64_t now_ns, const SyncView &view, SyncPacker &packer, std::vector<Outgoing> &out);
 	void TellDeferred(uint64_t now_ns, const SyncView &view, SyncPacker &packer, std::vector<Outgoing> &out);
 	void Refresh(uint64_t now_ns, const SyncView &view, SyncPacker &packer, std::vector<Outgoing> &out);
+	bool IsNews(uint32_t slot, const Telling &telling);
 	bool IsOutdated(uint32_t slot, const SyncView &view);
 	void LeaveOut(uint64_t count);
+
+	/* What was last told of a slot: a session that becomes established has an entry for each state that it was in.
+	 */
+	struct Told {
+		uint64_t tag;
+		uint32_t backend, tick;
+		uint8_t state;
+	};
 
 	SyncStore &store_;
 	SyncCounters &counters_;
 	std::vector<SyncLog> logs_;
 	std::deque<Deferred> young_; /* bounded */
+	std::vector<Told> told_;     /* by the lower bits of the slot */
 	TokenBucket bucket_, young_bucket_;
 	uint64_t unannounced_ = 0;
 	uint32_t walk_slot_ = 0;

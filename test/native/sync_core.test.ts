@@ -385,16 +385,37 @@ test('while keys change both are heard, and the first signs', (t) => {
 });
 
 test('a log that was overwritten before it was read says how much is lost, and goes on', (t) => {
-  const { core, log, store } = node(1);
-  for (let slot = 0; slot < 256; slot++)
+  const { core, log, store } = node(1, { buckets: 4128 });
+  for (let slot = 0; slot < 16384 + 100; slot++) {
     store.put(slot, { tag: BigInt(slot + 1), service: 1, backend: 1, state: ESTABLISHED, seen: 5000 });
-  for (let n = 0; n < 16384 + 100; n++) log.write(n % 256);
+    log.write(slot);
+  }
   for (let now = 0; now < 10; now++) core.poll(ms(now));
   t.is(core.counters()['logOverruns'], 100n);
   t.is(core.counters()['recordsSent'], 16384n);
   t.is(core.events().unannounced, 100);
   t.is(core.events().unannounced, 0);
   t.is(log.tail, log.head);
+});
+
+test('where the log is read late, a session is told once as it is, and again with what changes', (t) => {
+  const { core, log, store } = node(1);
+  const session = { tag: 1n, service: 1, backend: 1, state: ESTABLISHED, seen: 5000 };
+  const told = (now: number): bigint => {
+    core.poll(ms(now));
+    return core.counters()['recordsSent']!;
+  };
+  store.put(1, session);
+  for (let n = 0; n < 3; n++) log.write(1);
+  t.is(told(0), 1n);
+  log.write(1);
+  t.is(told(1), 1n);
+  const changes = [{ seen: 4999 }, { backend: 2 }, { state: 3 }, { tag: 2n }];
+  for (const [i, change] of changes.entries()) {
+    store.put(1, { ...session, ...change });
+    for (let n = 0; n < 2; n++) log.write(1);
+    t.is(told(2 + i), BigInt(2 + i), JSON.stringify(Object.keys(change)));
+  }
 });
 
 test('an entry that is counted and not yet written is waited for, but not for ever', (t) => {
@@ -422,10 +443,11 @@ test('a restarted agent goes on where the last one stopped', (t) => {
 });
 
 test('over the rate sessions wait in the log, and when that is half full the rest is left out and counted', (t) => {
-  const { core, log, store } = node(1, { rate: 1000 });
-  for (let slot = 0; slot < 256; slot++)
+  const { core, log, store } = node(1, { rate: 1000, buckets: 3000 });
+  for (let slot = 0; slot < 12000; slot++) {
     store.put(slot, { tag: BigInt(slot + 1), service: 1, backend: 1, state: ESTABLISHED, seen: 5000 });
-  for (let n = 0; n < 12000; n++) log.write(n % 256);
+    log.write(slot);
+  }
   core.poll(0n);
   t.is(core.counters()['recordsSent'], 100n, 'a tenth of a second at once');
   t.is(core.counters()['rateLimited'], 12000n - 100n - 8192n);

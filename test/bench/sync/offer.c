@@ -353,7 +353,8 @@ static void run(double rate, double seconds)
 					(struct sample){.tag = tag_of(count), .ns = ns};
 		}
 		if (due > requests)
-			established = establish(young, established, due - requests < count ? due - requests : count, ns);
+			established =
+				establish(young, established, due - requests < count ? due - requests : count, ns);
 		for (int i = 0; i < watched_count; i++)
 			look(&watched[i]);
 		nanosleep(&pause, NULL);
