@@ -5,6 +5,7 @@ import { type ConfigInput, group, ms, tcp, udp } from '../../support/lab/desired
 import { type BackendName, backendNames, Lab, vip4, vip6 } from '../../support/lab/lab.js';
 import { until } from '../../support/lab/until.js';
 import { Echo } from './echo.js';
+import { prepareFilters } from './faults.js';
 import { Load } from './load.js';
 
 export const vips = [vip4, vip6] as const;
@@ -36,6 +37,8 @@ export class Bed {
   /** That the router should send to, and whose tables should be equal. */
   announcing: LbName[];
   live: LbName[];
+  /** Those that are cut off from each other cannot know each other's connections, and need not. */
+  tablesAgree = true;
   /** That nobody can reach to tell it of a change. */
   readonly unreachable = new Set<LbName>();
   weights: Weights = allBackends;
@@ -72,6 +75,7 @@ export class Bed {
       const words = ['ip', 'address', 'add', `${address}/${length}`, 'dev', 'eth0'];
       await lab.must('client', ...words, ...(length === 64 ? ['nodad'] : []));
     }
+    await prepareFilters(lab, nodes);
     options.say(`starting ${nodes.length} agents, ${backendNames.length} backends`);
     await Promise.all([
       ...backendNames.map((name) => this.startEcho(name)),

@@ -6,6 +6,9 @@ import { type Bed, tcpPort, vips } from './bed.js';
 import { type Connection, monotonicMs } from './load.js';
 import { nextHops } from './router.js';
 
+/** Flows of datagrams are answered without an interruption: shorter ones are this machine's, when it has much to do. */
+const quietMs = 250;
+
 /** What is not yet as it should be, in words; null: all is. */
 export type Lacking = string | null;
 
@@ -27,7 +30,7 @@ export async function converge(bed: Bed, withinMs = 60_000): Promise<Convergence
     else reroutedMs = null;
     lacking ??= await safely(() => nodesLack(bed));
     lacking ??= loadLacks(bed);
-    lacking ??= await safely(() => tablesLack(bed));
+    if (bed.tablesAgree) lacking ??= await safely(() => tablesLack(bed));
     if (lacking === null) return { atMs: monotonicMs(), reroutedMs, lacking: '' };
     if (monotonicMs() > deadline) return { atMs: null, reroutedMs, lacking };
     await pause(25);
@@ -83,7 +86,7 @@ function loadLacks({ load }: Bed): Lacking {
   const { perSecond, connections } = load.options;
   if (waiting > 0) return `${waiting} of ${alive} connections (${connections} at first) wait for an answer`;
   if (underWay > 5 + perSecond / 4) return `${underWay} new connections are under way`;
-  if (longestGapMs > 100) return `a flow of datagrams had no answer for ${longestGapMs} ms`;
+  if (longestGapMs > quietMs) return `a flow of datagrams had no answer for ${longestGapMs} ms`;
   return null;
 }
 

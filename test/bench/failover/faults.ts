@@ -30,11 +30,18 @@ export async function partition(lab: Lab, node: LbName): Promise<void> {
 }
 
 export async function stopLosing(lab: Lab, nodes: readonly LbName[]): Promise<void> {
-  for (const node of nodes) await lab.must('bridge', 'tc', 'qdisc', 'del', 'dev', node, 'clsact');
+  for (const node of nodes) {
+    for (const direction of ['egress', 'ingress'])
+      await lab.must('bridge', 'tc', 'filter', 'del', 'dev', node, direction);
+  }
+}
+
+/** Once, before there is traffic: where filters go. The kernel stops a device for a moment to make room for them. */
+export async function prepareFilters(lab: Lab, nodes: readonly LbName[]): Promise<void> {
+  for (const node of nodes) await lab.must('bridge', 'tc', 'qdisc', 'add', 'dev', node, 'clsact');
 }
 
 async function filter(lab: Lab, node: LbName, directions: readonly string[], section: string): Promise<void> {
-  await lab.must('bridge', 'tc', 'qdisc', 'add', 'dev', node, 'clsact');
   for (const direction of directions) {
     const words = ['tc', 'filter', 'add', 'dev', node, direction, 'bpf', 'direct-action', 'obj', object];
     await lab.must('bridge', ...words, 'sec', section);

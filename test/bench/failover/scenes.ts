@@ -138,15 +138,17 @@ export const scenes: readonly Scene[] = [
     acts: [
       act('partition', async (bed, { node }) => {
         await partition(bed.lab, node);
-        /* Its routes stay; what it knows grows old. */
+        /* Its routes stay, and it takes its share of the connections that are made now. */
         bed.live = bed.live.filter((one) => one !== node);
+        bed.tablesAgree = false;
         await pause(3000);
         bed.load.churn(Math.ceil(bed.options.connections / 20));
-        return {};
+        return { countedFromMs: monotonicMs() };
       }),
       act('partition-healed', async (bed, { node }) => {
         await stopLosing(bed.lab, [node]);
         bed.live = [...bed.live, node].sort();
+        bed.tablesAgree = true;
         return {};
       }),
     ],
