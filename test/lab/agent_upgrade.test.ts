@@ -116,9 +116,12 @@ for (const [name, sessions] of [
 test.serial('a rolling upgrade by one command', async (t) => {
   const pids = cluster.agents.map(({ pid }) => pid);
   await underTraffic(t, async () => {
-    const { code, stdout, stderr } = await cluster.lab.upgrade();
-    t.is(code, 0, stderr);
-    t.regex(stdout, /^lb1: pid \d+ -> \d+, \w+, back in \d+ ms\nlb2: pid \d+ -> \d+/);
+    for (const to of before === null ? [null] : [before, null]) {
+      const { code, stdout, stderr } = await cluster.lab.upgrade(to);
+      t.is(code, 0, stderr);
+      t.regex(stdout, /^lb1: pid \d+ -> \d+, \w+, back in \d+ ms\nlb2: pid \d+ -> \d+/);
+      t.log(stdout);
+    }
   });
   for (const [i, { client, lab, host }] of cluster.agents.entries()) {
     const { node } = await client.status.get({ summary: true });
