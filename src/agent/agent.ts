@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { usesOf } from '../addresses/use.js';
-import type { AgentPort, DropSample, Status } from '../api/port.js';
+import type { AgentPort, Status } from '../api/port.js';
 import { prepareSocket } from '../api/unix_socket.js';
 import type { Logger } from '../base/log.js';
 import { keepHeapSmall } from '../base/memory.js';
@@ -13,9 +13,6 @@ import type { Desired } from '../config/desired.js';
 import { configDigest } from '../config/digest.js';
 import { openStore } from '../config/store.js';
 import { NetlinkSocket, Prober } from '../dataplane/addon.js';
-import { parseDropSamples } from '../events/drop-samples.js';
-import { parseEarlyFragments } from '../events/early-fragments.js';
-import { FragmentHolder } from '../events/fragment-holder.js';
 import { systemClock } from '../health/clock.js';
 import { createHealthEngine, type HealthEngine } from '../health/engine.js';
 import { HealthStore } from '../health/store.js';
@@ -33,8 +30,8 @@ import { HealthAgreement, standingWords } from './health-agreement.js';
 import { goneKeys, HealthSaver, restoreHealth } from './health-memory.js';
 import { LimitGauges } from './limit-gauge.js';
 import { openMeter, ownersOf } from './metering.js';
+import { watchPackets } from './packet-events.js';
 import { NextHopPreparation } from './preparation.js';
-import { reasonWord } from './reasons.js';
 import { Reconciler } from './reconciler.js';
 import { listen, packageVersion, versionInfo } from './servers.js';
 import { createSessionPort } from './sessions.js';
@@ -200,26 +197,7 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
     onError: (error) => log.error({ err: error }, 'numbers out of use could not be freed'),
   });
 
-  const samples = new Map<number, DropSample>();
-  const holder = new FragmentHolder({
-    isKnown: (tag) => node.firstFragments.has(tag),
-    send: ({ frame, ifindex, queue }) => node.program.inject(frame, { ifindex, queue }),
-    onEnd: (end) => metrics.onEarlyFragment(end),
-    onRefused: (error) => {
-      node.dropEarlyFragments();
-      const text = `fragments that come before their first one are dropped: the kernel does not take them back (5.18 does): ${(error as Error).message}`;
-      startProblems.push(text);
-      log.warn({ err: error }, text);
-    },
-    clock: systemClock,
-  });
-  node.onEvents((records) => {
-    holder.take(parseEarlyFragments(records));
-    for (const sample of parseDropSamples(records, Date.now())) {
-      samples.set(sample.reason, sample);
-      log.debug({ ...sample, reason: reasonWord(sample.reason) }, 'packet dropped');
-    }
-  });
+  const packets = watchPackets(node, { metrics, log, onProblem: (text) => startProblems.push(text) });
 
   startProblems.push(...node.attachProbes(tracker.ports()));
   const loaded = await store.load();
@@ -309,7 +287,7 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
         health: (key) => health.record(key),
         standing: (key) => agreement.standing(key),
         attachments: () => node.attachments(siteOf(tracker)),
-        dropSample: (reason) => samples.get(reason) ?? null,
+        dropSample: (reason) => packets.dropSample(reason),
         reconciliation: () => reconciler!.status(),
         problems,
       },
@@ -387,7 +365,7 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
       clearInterval(sweepTimer);
       gauges.close();
       reconciler!.close();
-      holder.close();
+      packets.close();
       health.close();
       await healthSaver.now();
       await controller.close();

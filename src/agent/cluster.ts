@@ -297,8 +297,9 @@ export class ClusterNode {
     const { kind, announced } = this.#routes.status;
     const routes =
       kind === 'none' ? 'routes are not its own' : `${announced.length} of ${this.#vips.length} VIPs announced`;
-    const heard = this.options.sync?.peers().filter(({ alive }) => alive).length;
-    return `${life}, ${routes}${heard === undefined ? '' : `, ${heard} other nodes heard`}`;
+    const peers = this.options.sync?.peers() ?? null;
+    const heard = peers?.filter(({ alive }) => alive).length;
+    return `${life}, ${routes}${peers ? `, ${heard} of ${peers.length} peers heard` : ''}`;
   }
 
   status(): ClusterStatus {

@@ -261,6 +261,44 @@ test.serial('with node.onTermination drain the traffic moves before the agent en
   await routedTo('lb1', 'lb2');
 });
 
+/** What systemd would hear, line by line: there are no datagram sockets of this kind in Node.js. */
+const listener = `
+import socket, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.bind(sys.argv[1])
+print('bound', flush=True)
+while True: print(s.recv(4096).decode().replace('\\n', '; '), flush=True)
+`;
+
+test.serial('systemd hears that the agent serves, where the node is, that it lives, and that it ends', async (t) => {
+  const [lb1] = cluster.agents;
+  const path = `${cluster.lab.directory()}/notify`;
+  const systemd = spawn('python3', ['-c', listener, path], { stdio: ['ignore', 'pipe', 'inherit'] });
+  t.teardown(() => systemd.kill());
+  let heard = '';
+  systemd.stdout.setEncoding('utf8').on('data', (more: string) => {
+    heard += more;
+  });
+  const hears = (line: RegExp): Promise<unknown> => until(`${line} in ${heard}`, () => line.test(heard));
+  await hears(/^bound$/m);
+  await lb1.kill('SIGTERM');
+  const given = { NOTIFY_SOCKET: path, WATCHDOG_USEC: '400000' };
+  Object.assign(process.env, given);
+  try {
+    await lb1.start();
+  } finally {
+    for (const name of Object.keys(given)) delete process.env[name];
+  }
+  await hears(/^READY=1$/m);
+  await hears(/^STATUS=active, 2 of 2 VIPs announced, 1 of 1 peers heard$/m);
+  await hears(/^WATCHDOG=1\n(.*\n)*WATCHDOG=1$/m);
+  await lb1.kill('SIGTERM');
+  await hears(/^STOPPING=1; EXTEND_TIMEOUT_USEC=10000000$/m);
+  await lb1.start();
+  await routedTo('lb1', 'lb2');
+  t.pass();
+});
+
 test.serial('a detach withdraws before the data plane goes', async (t) => {
   const [, lb2] = cluster.agents;
   await underTraffic(t, async () => {
