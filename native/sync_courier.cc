@@ -43,6 +43,7 @@ void SyncCourier::Run()
 		cpu_ns_.store(ThreadCpuNs(), std::memory_order_relaxed);
 		Wait(busy);
 	}
+	Turn(); /* what was said last: a goodbye */
 }
 
 /* True while there is work: then the log is looked at again soon, and what comes in is taken in batches. */

@@ -145,6 +145,17 @@ export async function openSync(options: SyncOptions): Promise<ClusterSync> {
     'sessions are synchronised',
   );
 
+  let closed: Promise<void> | null = null;
+  const close = async (): Promise<void> => {
+    closing.abort(new TransferError('this node is stopping', false));
+    members.close();
+    drops.close();
+    ring.close();
+    stopClock();
+    await repair.close();
+    await server.close();
+    running.close();
+  };
   return {
     counters,
     repairs: () => repair.counters(),
@@ -173,16 +184,16 @@ export async function openSync(options: SyncOptions): Promise<ClusterSync> {
       return () => listeners.delete(listener);
     },
     purgeOnPeers: (filter) => Promise.all(present().map((peer) => purgeOn(peer, { filter, connect }))),
-    problems: () => [...ring.problems(), ...members.problems(), ...drops.problems(), ...repair.problems()],
-    async close() {
-      closing.abort(new TransferError('this node is stopping', false));
-      members.close();
-      drops.close();
-      ring.close();
-      stopClock();
-      await repair.close();
-      await server.close();
-      running.close();
+    problems: () => [
+      ...ring.problems(),
+      ...members.problems(),
+      ...drops.problems(),
+      ...repair.problems(),
+      ...sendProblems(running, config),
+    ],
+    close() {
+      closed ??= close();
+      return closed;
     },
   };
 }
@@ -207,7 +218,7 @@ function patient(engine: EnginePort): EnginePort {
   return {
     ...{ setKeys: (keys) => engine.setKeys(keys), admit: (node, boot) => engine.admit(node, boot) },
     ...{ forget: (node) => engine.forget(node), counters: () => engine.counters(), peers: () => engine.peers() },
-    close: () => engine.close(),
+    ...{ close: () => engine.close(), sendError: () => engine.sendError() },
     control(body, to) {
       try {
         engine.control(body, to);
@@ -216,6 +227,12 @@ function patient(engine: EnginePort): EnginePort {
       }
     },
   };
+}
+
+function sendProblems(engine: EnginePort, { interface: name, group, peers, port }: SyncConfig): readonly string[] {
+  const error = engine.sendError();
+  const to = group ?? peers.join(', ');
+  return error === null ? [] : [`datagrams to ${to} port ${port} do not go out by ${name}: ${error}`];
 }
 
 /** Ages of records are told against the data path's ticks, which go with CLOCK_MONOTONIC but for their origin. */

@@ -31,6 +31,8 @@ export interface EnginePort {
   control(body: Uint8Array, to: SyncAddress | null): void;
   counters(): SyncCounts;
   peers(): readonly SyncPeerCounts[];
+  /** Of sending: ENETUNREACH, EPERM; null: what was sent last went out. */
+  sendError(): string | null;
   close(): void;
 }
 

@@ -46,6 +46,7 @@ export class Hub {
       },
       counters: () => ({}),
       peers: () => [],
+      sendError: () => null,
       leave: () => void this.#members.delete(address),
       close: () => void this.#members.delete(address),
     };

@@ -194,6 +194,7 @@ export class SimNode {
           return counts;
         },
         peers: () => core.peers(),
+        sendError: () => null,
         close: () => this.#stopPolling(),
       };
     };
