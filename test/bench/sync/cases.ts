@@ -111,17 +111,17 @@ export async function runCase(
 export async function runTransfer({ count, v6 }: { count: number; v6: boolean }): Promise<TransferCase> {
   const bed = await Bed.open({
     nodes: 2,
-    sessions: roomFor(count),
+    sessions: count,
     unicast: false,
     recordsPerSecond: RECORDS_PER_SECOND,
   });
   try {
     const [sender, peer] = bed.nodes;
-    await fillTable({ sender: sender!, v6 }, count);
+    const numbers = await fillTable({ sender: sender!, v6 }, count);
     const before = await sender!.wire();
     const done = await peer!.transfer('fetch', sender!);
     const wire = await sender!.wire();
-    const [found] = await checkTables({ sender: sender!, peers: [peer!] }, count);
+    const [found] = await checkTables({ sender: sender!, peers: [peer!] }, numbers);
     const seconds = done.milliseconds / 1000;
     return {
       ...done,

@@ -281,24 +281,39 @@ static void print_lag(const struct watched *one, const char *name, double share)
 		printf("null");
 }
 
+struct missing {
+	unsigned long missing, wrong;
+};
+
 /* Sessions that the sender has and this one has not, or with another backend. */
-static void print_missing(const struct watched *one, __u64 count)
+static struct missing missing_in(const struct table *table, __u64 count)
 {
-	unsigned long missing = 0, wrong = 0;
+	struct missing found = {};
 
 	for (__u64 number = 0; number < count; number++) {
 		struct session_slot *mine = find(&own, tag_of(number)), *theirs;
 
 		if (!mine)
 			continue;
-		theirs = find(&one->table, tag_of(number));
-		missing += !theirs;
-		wrong += theirs && (__u16)theirs->value != backend_of(number);
+		theirs = find(table, tag_of(number));
+		found.missing += !theirs;
+		found.wrong += theirs && (__u16)theirs->value != backend_of(number);
 	}
-	printf("\"missing\": %lu, \"wrongBackend\": %lu", missing, wrong);
+	return found;
 }
 
-static void print_watched(struct watched *one, __u64 count)
+/* Sessions on their way are waited for, until `deadline`. */
+static void print_missing(const struct watched *one, __u64 count, __u64 deadline)
+{
+	struct timespec pause = {.tv_nsec = 20000000};
+	struct missing found;
+
+	while ((found = missing_in(&one->table, count), found.missing + found.wrong) && now_ns() < deadline)
+		nanosleep(&pause, NULL);
+	printf("\"missing\": %lu, \"wrongBackend\": %lu", found.missing, found.wrong);
+}
+
+static void print_watched(struct watched *one, __u64 count, __u64 deadline)
 {
 	qsort(one->lags, one->found, sizeof(*one->lags), compare);
 	printf("{\"samples\": %lu, \"within10\": %lu, \"within100\": %lu, \"found\": %lu", one->found + one->waiting,
@@ -307,7 +322,7 @@ static void print_watched(struct watched *one, __u64 count)
 	print_lag(one, "p99Ms", 0.99);
 	print_lag(one, "p999Ms", 0.999);
 	printf(", \"maxMs\": %.3f, ", one->found ? one->lags[one->found - 1] / 1e6 : 0);
-	print_missing(one, count);
+	print_missing(one, count, deadline);
 	printf("}");
 }
 
@@ -376,19 +391,20 @@ static void run(double rate, double seconds)
 	for (int i = 0; i < watched_count; i++) {
 		if (i)
 			printf(", ");
-		print_watched(&watched[i], count);
+		print_watched(&watched[i], count, end + QUIET_NS);
 	}
 	printf("]}\n");
 	free(young);
 }
 
+/* Numbers whose buckets are full are left out: the data path would move others. */
 static void fill(__u64 count)
 {
-	__u64 inserted = 0;
+	__u64 inserted = 0, number = 0;
 
-	for (__u64 number = 0; number < count; number++)
+	for (; inserted < count && number < 2 * count; number++)
 		inserted += insert(number, now_ns(), SESSION_ESTABLISHED) >= 0;
-	printf("{\"inserted\": %llu}\n", inserted);
+	printf("{\"inserted\": %llu, \"numbers\": %llu}\n", inserted, number);
 }
 
 static void check(__u64 count)
@@ -396,7 +412,7 @@ static void check(__u64 count)
 	printf("{\"peers\": [");
 	for (int i = 0; i < watched_count; i++) {
 		printf("%s{", i ? ", " : "");
-		print_missing(&watched[i], count);
+		print_missing(&watched[i], count, 0);
 		printf("}");
 	}
 	printf("]}\n");

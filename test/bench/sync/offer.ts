@@ -54,11 +54,13 @@ export function offerSessions(
   return offer<Offered>(['run', ...own, ...watching(peers), ...when]);
 }
 
-/** At once, announced to nobody. @returns how many found room */
+/** So many sessions at once, announced to nobody. @returns how many numbers were tried: some find their buckets full */
 export async function fillTable({ sender, v6 }: Omit<Job, 'peers'>, count: number): Promise<number> {
   const { sessions, details } = sender.maps;
   const own = ['-s', `${sessions},${details}`, ...(v6 ? ['-6'] : [])];
-  return (await offer<{ inserted: number }>(['fill', ...own, '-n', `${count}`])).inserted;
+  const { inserted, numbers } = await offer<{ inserted: number; numbers: number }>(['fill', ...own, '-n', `${count}`]);
+  if (inserted < count) throw new Error(`only ${inserted} of ${count} sessions found room`);
+  return numbers;
 }
 
 export async function checkTables({ sender, peers }: Omit<Job, 'v6'>, count: number) {
