@@ -153,6 +153,8 @@ export interface LoadBalancer {
   /**
    * The addresses that a LoadBalancer without `addresses` was given. In a document: those that it is to be given if it
    * has none yet, where its pools have them free; so a document from Get gives the same addresses on another node.
+   * Nodes that were given the same documents in the same order have given the same; where one differs,
+   * `spillway cluster` says so.
    */
   assignedAddresses: string[];
   /** Of all its listeners together. */
@@ -492,7 +494,7 @@ export interface ClusterNode {
   configVersion: bigint;
   /** Of the desired state: differs where a node wants something else. */
   configDigest: bigint;
-  /** Its desired state differs from this node's. */
+  /** Its desired state differs from this node's, be it in the addresses that pools gave alone. */
   configDiffers: boolean;
   sessions: bigint;
   /** VIPs announced. */

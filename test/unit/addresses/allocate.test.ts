@@ -6,6 +6,7 @@ import { usesOf } from '../../../src/addresses/use.js';
 import { InvalidError } from '../../../src/base/errors.js';
 import { bytesToIp, type Family, familyOf, type Ip } from '../../../src/base/ip.js';
 import type { AddressPool, AddressRequest, Desired, LoadBalancer, Prefix } from '../../../src/config/desired.js';
+import { configDigest } from '../../../src/config/digest.js';
 import { backend, desiredOf, group, loadBalancer } from '../../support/desired.js';
 import { holds } from '../../support/holds.js';
 
@@ -178,6 +179,20 @@ test('what a document says was assigned is given where it can be, so that two no
     addressesOf(one),
     'what is in force is stronger',
   );
+});
+
+test('nodes that were told the same in the same order want the same; one that came later shows that it does not, until it is told what was assigned', (t) => {
+  const past = [
+    site([asking('a'), asking('b'), asking('c')]),
+    site([asking('b'), asking('c')]),
+    site([asking('b'), asking('d')]),
+  ];
+  const last = site([asking('d'), asking('b')]);
+  const [one, two, late] = [run(...past, last), run(...past, last), run(last)];
+  t.is(configDigest(two.desired), configDigest(one.desired));
+  t.not(configDigest(late.desired), configDigest(one.desired), 'it gave the lowest ones');
+  const told = site(one.desired.loadBalancers);
+  t.is(configDigest(run(told).desired), configDigest(one.desired), 'a new node with the document of spillway get');
 });
 
 test('pools of /64 and /48 are neither enumerated nor ever full', (t) => {
