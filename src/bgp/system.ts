@@ -2,6 +2,7 @@ import { execFile, spawn } from 'node:child_process';
 import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { chown, open, readFile, realpath, rename, rm, stat } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
+import { setPriority } from 'node:os';
 import type { Logger } from '../base/log.js';
 import { type Clock, type NetlinkPort, systemClock } from '../netlink/port.js';
 
@@ -80,6 +81,7 @@ const nodeProcesses: BirdProcesses = {
     try {
       const child = spawn(binary, words, { detached: true, cwd: '/', stdio: ['ignore', log, log] });
       child.unref();
+      if (child.pid !== undefined) goBefore(child.pid);
       const ended = new Promise<string>((resolve) => {
         child.once('error', (error) => resolve(error.message));
         child.once('exit', (code, signal) => resolve(signal === null ? `exit ${code}` : `killed by ${signal}`));
@@ -90,6 +92,15 @@ const nodeProcesses: BirdProcesses = {
     }
   },
 };
+
+/** Who says 300 ms late that he is there is taken for dead: BIRD does not wait for this machine's other work. */
+function goBefore(pid: number): void {
+  try {
+    setPriority(pid, -10);
+  } catch {
+    /* An agent without root may not, and a process that ended at once needs none. */
+  }
+}
 
 function orWhenMissing<T>(value: T): (error: NodeJS.ErrnoException) => T {
   return (error) => {

@@ -1,5 +1,6 @@
 /** Routes by a BIRD that Spillway keeps, seen by a router that runs another. */
 import { readFileSync, writeFileSync } from 'node:fs';
+import { getPriority } from 'node:os';
 import anyTest, { type TestFn } from 'ava';
 import type { AnnouncerMethods } from '../support/lab/announcer.js';
 import { BirdLab, route } from '../support/lab/bird_lab.js';
@@ -45,6 +46,7 @@ test('BIRD is started with no routes; told of both families, it announces them',
   const opened = await node.call('open', lab.config('node1'));
   t.like(opened, { kind: 'bird', announced: [], problems: [] });
   t.like(opened.engine, { running: true, starts: 1 });
+  t.is(getPriority((await lab.birdPids('node1'))[0]), -10, 'it does not wait for other work');
   t.regex(opened.engine!.version, /^BIRD 2\.\d/);
   t.like(await node.call('set', both), { error: '' });
   t.log(`learnt after ${await learn(...bothPrefixes)} ms, with the making of the sessions`);
