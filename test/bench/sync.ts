@@ -11,10 +11,13 @@ async function run(options: Options): Promise<Report> {
   const cases: Case[] = [];
   for (const peers of options.peers) {
     for (const rate of options.rates) {
-      cases.push(await runCase({ nodes: peers + 1, rate, v6: false }, options));
-      if (rate === GOALS.perSecond && peers === GOALS.peers) {
-        cases.push(await runCase({ nodes: peers + 1, rate, v6: true }, options));
+      const nodes = peers + 1;
+      if (rate !== GOALS.perSecond || peers !== GOALS.peers) {
+        cases.push(await runCase({ nodes, rate, v6: false }, options));
+        continue;
       }
+      for (const loss of options.losses) cases.push(await runCase({ nodes, rate, v6: false, loss }, options));
+      cases.push(await runCase({ nodes, rate, v6: true }, options));
     }
   }
   const transfers: TransferCase[] = [];
@@ -30,9 +33,9 @@ async function run(options: Options): Promise<Report> {
 
 /** What would make figures meaningless, or is wrong on any machine. */
 function faultsOf(cases: readonly Case[], transfers: readonly TransferCase[]): string[] {
-  const lost = cases.flatMap(({ clients, nodes, wanted, receivers }) =>
+  const lost = cases.flatMap(({ clients, nodes, wanted, lossPercent, receivers }) =>
     receivers.flatMap(({ missingAfterRepair, samples }, i) => {
-      const name = `${clients}, ${nodes} nodes, ${wanted}/s, peer ${i + 1}`;
+      const name = `${clients}, ${nodes} nodes, ${wanted}/s, ${lossPercent} % lost, peer ${i + 1}`;
       if (samples === 0) return [`${name}: nothing was offered`];
       return missingAfterRepair > 0 ? [`${name}: ${missingAfterRepair} sessions missing after repair`] : [];
     }),

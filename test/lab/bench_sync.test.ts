@@ -3,7 +3,7 @@ import test from 'ava';
 import { buildDriver } from '../bench/driver.js';
 import { runCase, runTransfer } from '../bench/sync/cases.js';
 
-const options = { json: false, rates: [], seconds: 1, peers: [], transfer: 0, unicast: false };
+const options = { json: false, rates: [], seconds: 1, peers: [], transfer: 0, losses: [], unicast: false };
 
 test.serial('sessions of one node reach two peers, whole and by the bytes that they are allowed', async (t) => {
   t.timeout(60_000);
@@ -20,6 +20,17 @@ test.serial('sessions of one node reach two peers, whole and by the bytes that t
     }
     t.true(one.bytesPerSession > (v6 ? 36 : 24) && one.bytesPerSession < 60, `${one.bytesPerSession}`);
   }
+});
+
+test.serial('what a network loses is asked for again, until all is there', async (t) => {
+  t.timeout(60_000);
+  await buildDriver();
+  const { receivers, sender } = await runCase({ nodes: 3, rate: 20_000, v6: false, loss: 10 }, options);
+  for (const { missedDatagrams, repairedDatagrams, missingAfterRepair } of receivers) {
+    t.true(missedDatagrams > 20 && repairedDatagrams > 0.9 * missedDatagrams);
+    t.is(missingAfterRepair, 0);
+  }
+  t.true(sender.retransmitted > 40);
 });
 
 test.serial('without multicast they go to each peer', async (t) => {

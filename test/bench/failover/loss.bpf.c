@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 /*
- * A network that loses what the nodes say to each other: tc filters for the switch's ports. loss10 and loss50 drop a
- * share of the datagrams of session sync by chance, cut drops them all and the connections of the transfer, too.
+ * A network that loses what the nodes say to each other: tc filters for the switch's ports. loss1, loss10 and loss50
+ * drop a share of the datagrams of session sync by chance, cut drops them all and the connections of the transfer, too.
  */
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
@@ -41,6 +41,12 @@ static __always_inline int lose(struct __sk_buff *skb, __u32 percent)
 	if (sync_protocol(skb) == IPPROTO_UDP && bpf_get_prandom_u32() % 100 < percent)
 		return TC_ACT_SHOT;
 	return TC_ACT_OK;
+}
+
+SEC("loss1")
+int lose_hundredth(struct __sk_buff *skb)
+{
+	return lose(skb, 1);
 }
 
 SEC("loss10")

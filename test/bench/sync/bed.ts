@@ -1,6 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { NetNs, removeStale } from '../live/netns.js';
+import { OUT } from '../paths.js';
+import type { Loss } from './options.js';
 import {
   type Answer,
   type Digest,
@@ -13,6 +15,7 @@ import {
 } from './protocol.js';
 
 const ENTRY = fileURLToPath(new URL('node.js', import.meta.url));
+const LOSS_OBJECT = `${OUT}/failover/loss.bpf.o`;
 const ANSWER_MS = 60_000;
 
 export interface BedOptions {
@@ -58,6 +61,17 @@ export class Bed {
     return bed;
   }
 
+  /** From now on the receivers lose so much of what is sent to them; of the next datagrams, others. */
+  async lose(percent: Loss): Promise<void> {
+    if (percent === 0) return;
+    for (const { number } of this.nodes.slice(1)) {
+      const port = `port${number}`;
+      await this.bridge.exec('tc', 'qdisc', 'add', 'dev', port, 'clsact');
+      const program = ['bpf', 'da', 'obj', LOSS_OBJECT, 'sec', `loss${percent}`];
+      await this.bridge.exec('tc', 'filter', 'add', 'dev', port, 'egress', ...program);
+    }
+  }
+
   /** Another host on the bridge. The caller removes it. */
   addHost(number: number): Promise<NetNs> {
     return addHost(this.bridge, { number, address: `10.77.0.${number}` });
@@ -92,6 +106,11 @@ async function addHost(bridge: NetNs, { number, address }: Place): Promise<NetNs
 
 export class BenchNode {
   started: Started | null = null;
+
+  get number(): number {
+    return this.identity.number;
+  }
+
   #waiting: { resolve(answer: Answer): void; reject(error: Error): void } | null = null;
 
   private constructor(

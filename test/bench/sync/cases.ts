@@ -1,7 +1,7 @@
 import type { SyncCounters } from '../../../src/sync/types.js';
 import { Bed } from './bed.js';
 import { type Arrived, checkTables, fillTable, offerSessions } from './offer.js';
-import type { Options } from './options.js';
+import type { Loss, Options } from './options.js';
 import type { Transferred } from './protocol.js';
 
 /** What one peer has of the sender's sessions, and what it cost there. */
@@ -20,6 +20,8 @@ export interface Receiver extends Arrived {
 export interface Case {
   readonly clients: 'IPv4' | 'IPv6';
   readonly nodes: number;
+  /** Of the datagrams to each receiver. */
+  readonly lossPercent: Loss;
   readonly wanted: number;
   readonly offered: number;
   readonly perSecond: number;
@@ -54,13 +56,14 @@ const RECORDS_PER_SECOND = 1_000_000;
 const roomFor = (sessions: number): number => Math.ceil(sessions * 1.5);
 
 export async function runCase(
-  { nodes, rate, v6 }: { nodes: number; rate: number; v6: boolean },
+  { nodes, rate, v6, loss = 0 }: { nodes: number; rate: number; v6: boolean; loss?: Loss },
   { seconds, unicast }: Options,
 ): Promise<Case> {
   const sessions = roomFor(rate * seconds);
   const bed = await Bed.open({ nodes, sessions, unicast, recordsPerSecond: RECORDS_PER_SECOND });
   try {
     const [sender, ...peers] = bed.nodes;
+    await bed.lose(loss);
     const before = await Promise.all(bed.nodes.map((node) => node.read()));
     const wireBefore = await sender!.wire();
     const outcome = await offerSessions({ sender: sender!, peers, v6 }, { rate, seconds });
@@ -77,6 +80,7 @@ export async function runCase(
     return {
       clients: v6 ? 'IPv6' : 'IPv4',
       nodes,
+      lossPercent: loss,
       wanted: rate,
       offered,
       perSecond: offered / outcome.seconds,

@@ -1,5 +1,9 @@
 import { Command } from 'commander';
-import { count } from '../options.js';
+import { count, listOf } from '../options.js';
+
+/** Percent of the datagrams to each receiver, by chance. */
+export const LOSSES = ['0', '1', '10', '50'] as const;
+export type Loss = 0 | 1 | 10 | 50;
 
 export interface Options {
   readonly json: boolean;
@@ -10,6 +14,8 @@ export interface Options {
   readonly peers: readonly number[];
   /** Sessions of the bulk transfer; 0: none. */
   readonly transfer: number;
+  /** At the rate of the goal, each beside a network that loses nothing. */
+  readonly losses: readonly Loss[];
   /** By unicast to each peer. */
   readonly unicast: boolean;
 }
@@ -19,6 +25,7 @@ interface Given extends Partial<Omit<Options, 'transfer'>> {
   readonly transfer?: number | false;
 }
 
+const losses = (text: string): Loss[] => listOf(LOSSES)(text).map((word) => Number(word) as Loss);
 const counts = (text: string): number[] => text.split(',').map(count);
 
 /** Exits with status 2 and a message on wrong usage, 0 after --help. */
@@ -32,6 +39,7 @@ export function parseOptions(argv: readonly string[]): Options {
     .option('--peers <list>', 'receiving nodes (default 1,2)', counts)
     .option('--transfer <n>', 'sessions of the bulk transfer (default 1M)', count)
     .option('--no-transfer', 'without it')
+    .option('--losses <list>', 'percent of datagrams lost, of 0,1,10,50 (default 0,1,10)', losses)
     .option('--unicast', 'to each peer by itself, as where there is no multicast')
     .addHelpText('after', '\nExample:\n  npm run bench -- sync --rates 150k --peers 2')
     .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2))
@@ -45,6 +53,7 @@ export function parseOptions(argv: readonly string[]): Options {
     peers: given.peers ?? (quick ? [2] : [1, 2]),
     transfer:
       given.transfer === false ? 0 : typeof given.transfer === 'number' ? given.transfer : quick ? 100_000 : 1e6,
+    losses: given.losses ?? (quick ? [0] : [0, 1, 10]),
     unicast: given.unicast ?? false,
   };
 }

@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto';
 import type { SyncCounters } from '../../../src/sync/types.js';
 
 export const GROUP = '239.255.83.87';
-export const PORT = 7946;
+/** The agent's own, which failover/loss.bpf.c knows. */
+export const PORT = 3490;
 /** Of all nodes. */
 export const KEY = { id: 1, key: createHash('sha256').update('a key for benchmarks').digest() };
 

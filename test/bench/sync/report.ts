@@ -28,14 +28,27 @@ export function renderReport({ host, cases, transfers, goals, faults }: Report):
 }
 
 function casesTable(cases: readonly Case[]): string {
-  const head = ['clients', 'peers', 'sessions/s', '10 ms', '100 ms', 'p50 ms', 'p99 ms', 'max', 'missed', 'repaired'];
+  const head = [
+    'clients',
+    'peers',
+    'lost',
+    'sessions/s',
+    '10 ms',
+    '100 ms',
+    'p50 ms',
+    'p99 ms',
+    'max',
+    'missed',
+    'repaired',
+  ];
   const table = new Table({ head: [...head, 'missing', 'after repair', 'send ms', 'receive ms', 'wire'], style });
-  for (const { clients, nodes, perSecond, receivers, sender, bytesPerSession } of cases) {
+  for (const { clients, nodes, lossPercent, perSecond, receivers, sender, bytesPerSession } of cases) {
     const least = (pick: (one: Receiver) => number): number => Math.min(...receivers.map(pick));
     const most = (pick: (one: Receiver) => number): number => Math.max(...receivers.map(pick));
     table.push([
       clients,
       nodes - 1,
+      `${lossPercent} %`,
       Math.round(perSecond),
       percent(least(({ share10 }) => share10)),
       percent(least(({ share100 }) => share100)),

@@ -12,7 +12,15 @@ const receiver: Receiver = {
 };
 
 const one: Case = {
-  ...{ clients: 'IPv4', nodes: 3, wanted: 150_000, offered: 450_000, perSecond: 149_900, heldBackMs: 3 },
+  ...{
+    clients: 'IPv4',
+    nodes: 3,
+    lossPercent: 0,
+    wanted: 150_000,
+    offered: 450_000,
+    perSecond: 149_900,
+    heldBackMs: 3,
+  },
   receivers: [receiver, receiver],
   sender: { cpuMsPer100k: 60, datagrams: 9000, records: 450_000, rateLimited: 0, logOverruns: 0, retransmitted: 2 },
   ...{ bytesPerSession: 25.9, framesPerSession: 0.02 },
@@ -34,6 +42,9 @@ test('goals are judged by the peer that is behind, and by what is missing once a
   t.is(missed([{ ...one, perSecond: 140_000 }], []).length, 1);
   t.regex(missed([{ ...one, receivers: [receiver, { ...receiver, missingAfterRepair: 1 }] }], [])[0]!, /after repair/);
   t.regex(missed([{ ...one, bytesPerSession: 40.1 }], [])[0]!, /bytes a session/);
+  const lossy: Case = { ...one, lossPercent: 10, bytesPerSession: 50, receivers: [late, late] };
+  t.deepEqual(missed([lossy], []), [], 'where datagrams are lost, what counts is that all is repaired');
+  t.is(missed([{ ...lossy, receivers: [{ ...late, missingAfterRepair: 2 }] }], []).length, 1);
   t.is(missed([], [{ ...transfer, milliseconds: 3001 }]).length, 1);
   t.is(missed([], [{ ...transfer, differingRanges: 1 }]).length, 1);
 });
@@ -69,6 +80,7 @@ test('the table says never where samples did not come', (t) => {
 test('rates, peers and transfer are as told', (t) => {
   t.deepEqual(parseOptions(['--rates', '150k,1M', '--peers', '2', '--no-transfer', '--unicast']), {
     ...{ json: false, rates: [150_000, 1_000_000], seconds: 3, peers: [2], transfer: 0, unicast: true },
+    losses: [0, 1, 10],
   });
   t.like(parseOptions(['--quick', '--json']), { json: true, rates: [150_000], peers: [2], transfer: 100_000 });
   t.is(parseOptions([]).transfer, 1_000_000);
