@@ -107,6 +107,7 @@ class SyncCore
 	void NoteSent(SyncPeer &peer, uint64_t last_data, uint64_t now_ns);
 	void NoteMissing(SyncPeer &peer, uint64_t first, uint64_t last, uint64_t now_ns);
 	void NoteLost(SyncPeer &peer, uint64_t datagrams);
+	void NoteAsked(const SyncEndpoint &by, const WireRange &range);
 	void ReceiveNack(const SyncHeader &header, const uint8_t *body, const SyncEndpoint &from);
 	void Put(SyncKind kind, bool everyone, const SyncEndpoint &to, const std::vector<uint8_t> &body);
 	void SendControl();

@@ -22,6 +22,13 @@ class SyncCourier : public Courier
 		return socket_.Open(addresses, call);
 	}
 
+	/* JS thread. Stop(), and the sockets are closed: this object may live on for a turn of the event loop. */
+	void Close()
+	{
+		Stop();
+		socket_.Close();
+	}
+
 	/* JS thread. Waits for what the own thread is at: a millisecond or two. */
 	template <typename Use> void With(Use use)
 	{

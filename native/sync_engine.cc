@@ -101,7 +101,7 @@ SyncEngine::SyncEngine(const Napi::CallbackInfo &info) : ObjectWrap(info)
 SyncEngine::~SyncEngine()
 {
 	if (courier_)
-		courier_->Stop();
+		courier_->Close();
 }
 
 std::shared_ptr<SyncCourier> SyncEngine::Open(Napi::Env env, const char *call)
@@ -226,7 +226,7 @@ Napi::Value SyncEngine::SendError(const Napi::CallbackInfo &info)
 Napi::Value SyncEngine::Close(const Napi::CallbackInfo &info)
 {
 	if (courier_)
-		courier_->Stop();
+		courier_->Close();
 	courier_.reset();
 	return {};
 }

@@ -202,6 +202,15 @@ void SyncCore::ReceiveControl(const SyncHeader &header, const uint8_t *body, con
 		{{header.node, header.boot}, admitted, from, {body + sizeof(head), body + header.body_bytes}});
 }
 
+/* Of what is asked for, what is still kept. */
+void SyncCore::NoteAsked(const SyncEndpoint &by, const WireRange &range)
+{
+	uint64_t newest = packer_.sequence(), oldest = newest < SyncRing::kKept ? 1 : newest - SyncRing::kKept + 1;
+	uint64_t first = std::max(range.first, oldest);
+	for (uint64_t n = first; n <= newest && n - range.first < range.count && asked_.size() < kMostAsked; n++)
+		asked_.push_back({by, n});
+}
+
 void SyncCore::ReceiveNack(const SyncHeader &header, const uint8_t *body, const SyncEndpoint &from)
 {
 	SyncPeer *peer = FindPeer(header.node);
@@ -227,8 +236,7 @@ void SyncCore::ReceiveNack(const SyncHeader &header, const uint8_t *body, const 
 	for (size_t at = sizeof(head); at < header.body_bytes; at += sizeof(WireRange)) {
 		WireRange range;
 		memcpy(&range, body + at, sizeof(range));
-		for (uint32_t n = 0; n < range.count && asked_.size() < kMostAsked; n++)
-			asked_.push_back({from, range.first + n});
+		NoteAsked(from, range);
 	}
 }
 

@@ -45,15 +45,11 @@ uint32_t SessionSlots::SecondBucket(uint64_t tag) const
 
 void SessionSlots::Prefetch(uint64_t tag) const
 {
-	__builtin_prefetch(&slots_[FirstBucket(tag) * SLOTS_PER_BUCKET], 1);
+	uint32_t first = FirstSlot(tag);
+	__builtin_prefetch(&slots_[first], 1);
 	__builtin_prefetch(&slots_[SecondBucket(tag) * SLOTS_PER_BUCKET], 1);
-}
-
-void SessionSlots::PrefetchDetail(uint64_t tag) const
-{
-	session_detail *details = &details_[FirstBucket(tag) * SLOTS_PER_BUCKET];
-	__builtin_prefetch(details, 1);
-	__builtin_prefetch(details + 2, 1);
+	/* Most go to one of the first two slots: their details are one line. */
+	__builtin_prefetch(&details_[first], 1);
 }
 
 std::optional<SlotHit> SessionSlots::FindIn(uint32_t bucket, uint64_t tag) const

@@ -91,7 +91,11 @@ class SessionSlots
 		return details_[index];
 	}
 	void Prefetch(uint64_t tag) const;
-	void PrefetchDetail(uint64_t tag) const;
+	/* The first slot that a session of this tag may have. */
+	uint32_t FirstSlot(uint64_t tag) const
+	{
+		return FirstBucket(tag) * SLOTS_PER_BUCKET;
+	}
 	void PrefetchSlot(uint32_t index) const
 	{
 		__builtin_prefetch(&slots_[index]);

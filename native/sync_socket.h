@@ -31,6 +31,12 @@ class SyncSocket
 	~SyncSocket();
 	/* 0, or an errno with what failed. */
 	int Open(const SyncAddresses &addresses, const char *&call);
+	/* Address and port are free at once. */
+	void Close()
+	{
+		own_.Close();
+		group_.Close();
+	}
 	void SetPeers(std::vector<SyncEndpoint> peers)
 	{
 		peers_ = std::move(peers);

@@ -56,7 +56,7 @@ void SyncStore::Merge(const SyncRecord *records, size_t count, const SyncView &v
 		size_t to = std::min(from + kBatch, count);
 		for (size_t i = from; i < to; i++) {
 			slots_.Prefetch(records[i].tag);
-			slots_.PrefetchDetail(records[i].tag);
+			__builtin_prefetch(&heard_[slots_.FirstSlot(records[i].tag)], 1);
 		}
 		std::lock_guard<std::mutex> lock(merge_mutex_);
 		for (size_t i = from; i < to; i++)

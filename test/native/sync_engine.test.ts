@@ -85,7 +85,10 @@ test('datagrams of strangers are dropped and counted', async (t) => {
   const [where] = loopback(1);
   const { engine, store } = engineNode(1, where!);
   const socket = createSocket('udp4');
-  t.teardown(() => (engine.close(), socket.close()));
+  t.teardown(() => {
+    engine.close();
+    socket.close();
+  });
   socket.send(Buffer.from('hello'), where!.port, where!.address);
   socket.send(Buffer.alloc(9300), where!.port, where!.address);
   socket.send(

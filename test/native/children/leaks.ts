@@ -6,6 +6,8 @@ import { Worker } from 'node:worker_threads';
 import { BpfObject, Prober, queryXdp, sweepSessions } from '../../../src/dataplane/addon.js';
 import { objectPath } from '../fixture.js';
 import { request } from '../probe-fixture.js';
+import { engineNode } from '../sync-engine-fixture.js';
+import { data, FROM, makeCore, makeTable, TestLog } from '../sync-fixture.js';
 
 for (let round = 0; round < 5; round++) {
   const worker = new Worker(new URL('everything.js', import.meta.url), { workerData: { keepAlive: true } });
@@ -28,6 +30,23 @@ object.program('emit').testRun({ data: new Uint8Array(64).fill(50) });
 queryXdp(1);
 const sweep = { nowTick: 0, timeouts: new Uint16Array(4), expire: true, purgeBackends: null, purgeServices: null };
 await sweepSessions({ ...sweep, sessions: new ArrayBuffer(4096) });
+const { table } = makeTable();
+const core = makeCore({ table, log: new TestLog().buffer });
+core.admit(2, 1n);
+core.receive(data({ node: 2, sequence: 1n }, [{ tag: 5n, service: 1, backend: 1, state: 2, age: 0 }]), FROM, 0n);
+core.poll(1n);
+await table.digest(4);
+for (const port of [47_911, 47_911]) {
+  const { engine } = engineNode(1, {
+    interface: 'lo',
+    address: '127.83.0.1',
+    group: null,
+    port,
+    peers: ['127.83.0.2'],
+  });
+  engine.control(new Uint8Array(1), null);
+  engine.close();
+}
 await new Promise<void>((resolve) => {
   const prober = new Prober(() => resolve());
   prober.start([request(1, 1, { send: new Uint8Array(100), receive: 100, until: new Uint8Array(4) })]);
