@@ -1,6 +1,8 @@
 import test from 'ava';
 import fc from 'fast-check';
+import { SessionModel } from '../support/model/session_table.js';
 import { nativeError } from './fixture.js';
+import { packValue } from './sweep-model.js';
 import {
   backendWire,
   dictionary,
@@ -335,4 +337,37 @@ test('what is no table, no dictionary and no records is refused, and nothing is 
   );
   t.deepEqual(rows(), []);
   t.is(recordBytes(row()).length, 24);
+});
+
+test('a session goes where the data path would put it, and takes the place of whom it would', async (t) => {
+  const sessions = fc.array(
+    fc.record({
+      tag: fc.bigInt(1n, 2n ** 64n - 1n),
+      service: fc.integer({ min: 1, max: 3 }),
+      backend: fc.integer({ min: 1, max: 8 }),
+      state: fc.constantFrom(YOUNG, ESTABLISHED, ESTABLISHED, ESTABLISHED, CLOSING, 4, 5),
+      age: fc.integer({ min: 0, max: 100 }),
+      later: fc.oneof({ weight: 9, arbitrary: fc.constant(0) }, { weight: 1, arbitrary: fc.integer({ min: 0, max: 60 }) }),
+    }),
+    { minLength: 1, maxLength: 80 },
+  );
+  await fc.assert(
+    fc.asyncProperty(sessions, fc.integer({ min: 2, max: 9 }), async (all, buckets) => {
+      let tick = 5000;
+      const { table, words, setTick } = makeTable({ buckets, timeout: 100, tick });
+      const model = new SessionModel(buckets, () => 100);
+      for (const { later: passed, age, ...session } of all) {
+        if (model.find(session.tag)) continue;
+        tick += passed;
+        setTick(tick);
+        const detail = { client: '', clientPort: 0, protocol: 6, service: session.service, created: 0 };
+        const fits = model.insert({ ...session, seen: tick - age, detail }, tick);
+        const { applied, noRoom } = await table.import(packRecords([{ ...session, age }]), 1);
+        t.deepEqual([applied, noRoom], fits ? [1, 0] : [0, 1]);
+      }
+      const want = model.buckets.flat().flatMap((entry) => (entry ? [entry.tag, packValue(entry)] : [0n, 0n]));
+      t.deepEqual([...words], want);
+    }),
+    { numRuns: 300 },
+  );
 });

@@ -47,7 +47,10 @@ for (const port of [47_911, 47_911]) {
   engine.control(new Uint8Array(1), null);
   engine.close();
 }
+let prober: Prober | null = null;
 await new Promise<void>((resolve) => {
-  const prober = new Prober(() => resolve());
+  prober = new Prober(() => resolve());
   prober.start([request(1, 1, { send: new Uint8Array(100), receive: 100, until: new Uint8Array(4) })]);
 });
+// Not collected before it had its result.
+(prober as Prober | null)?.close();
