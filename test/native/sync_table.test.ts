@@ -347,7 +347,10 @@ test('a session goes where the data path would put it, and takes the place of wh
       backend: fc.integer({ min: 1, max: 8 }),
       state: fc.constantFrom(YOUNG, ESTABLISHED, ESTABLISHED, ESTABLISHED, CLOSING, 4, 5),
       age: fc.integer({ min: 0, max: 100 }),
-      later: fc.oneof({ weight: 9, arbitrary: fc.constant(0) }, { weight: 1, arbitrary: fc.integer({ min: 0, max: 60 }) }),
+      later: fc.oneof(
+        { weight: 9, arbitrary: fc.constant(0) },
+        { weight: 1, arbitrary: fc.integer({ min: 0, max: 60 }) },
+      ),
     }),
     { minLength: 1, maxLength: 80 },
   );
