@@ -1,6 +1,6 @@
 import test from 'ava';
 import type { Input, messages } from '../../../src/api/client.js';
-import { startFakeAgent, stillGoing } from './fake_agent.js';
+import { refuse, startFakeAgent, stillGoing } from './fake_agent.js';
 import { spillway, startSpillway } from './spillway.js';
 
 const nodes = [
@@ -84,6 +84,27 @@ test('node drain that takes too long exits with 1, in the words of the agent', a
   t.is(run.stdout, '');
   t.regex(run.stderr, /after 5 s: waits; the node stays withdrawn/);
   t.regex(run.stderr, /spillway node activate/);
+});
+
+test('node drain goes on looking when the agent is started again meanwhile', async (t) => {
+  let calls = 0;
+  const agent = await startFakeAgent({
+    ClusterService: {
+      async *drain() {
+        calls++;
+        if (calls === 1) {
+          yield { life: 'DRAINING' as const, packetsPerSecond: 5, message: 'waits' };
+          throw refuse('UNAVAILABLE', 'the agent is stopping: connect again later');
+        }
+        yield { life: 'STOPPED' as const, done: true, message: 'drained: no traffic comes to this node' };
+      },
+    },
+  });
+  t.teardown(agent.close);
+  const run = await spillway(['node', 'drain'], agent);
+  t.is(run.code, 0);
+  t.is(calls, 2);
+  t.regex(run.stderr, /the agent is stopping.*trying again/);
 });
 
 test('node activate says how many VIPs are announced', async (t) => {
