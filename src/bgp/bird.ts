@@ -41,7 +41,7 @@ export async function openBirdAnnouncer(
 class BirdAnnouncer implements Announcer {
   readonly #config: BirdConfig;
   readonly #deps: AnnouncerDeps;
-  readonly #mayStart: boolean;
+  #mayStart: boolean;
   readonly #controlOptions: ControlOptions;
   readonly #file: ConfigFile;
   readonly #supervisor: Supervisor;
@@ -123,6 +123,8 @@ class BirdAnnouncer implements Announcer {
 
   async close({ withdraw }: { readonly withdraw: boolean }): Promise<void> {
     if (this.#closing) return;
+    // None is started to be told that there is nothing.
+    if (withdraw) this.#mayStart = false;
     const withdrawn = withdraw ? this.set([]) : Promise.resolve();
     try {
       await withdrawn;

@@ -26,6 +26,8 @@ export interface BirdLabOptions {
   /** Lines for each of the router's BGP protocols. */
   readonly routerBgp?: string;
   readonly routerBfd?: boolean;
+  /** Its BGP protocols, where those for each node on its link are not meant. */
+  readonly routerSessions?: string;
 }
 
 /** Node n is 10.91.n.1 and fd91:n::1, the router .2 and ::2 of each. */
@@ -130,7 +132,7 @@ export class BirdLab {
   }
 
   async startRouter(): Promise<void> {
-    const { routerBgp = '', routerBfd = true } = this.#options;
+    const { routerBgp = '', routerBfd = true, routerSessions } = this.#options;
     const bgp = this.nodes.flatMap((node, index) =>
       ([4, 6] as const).map((family) => {
         const local = family === 4 ? `10.91.${index + 1}.2` : `fd91:${index + 1}::2`;
@@ -152,7 +154,7 @@ protocol device { scan time 1; }
 ${routerBfd ? 'protocol bfd { interface "*" { min rx interval 100 ms; min tx interval 100 ms; multiplier 3; }; }' : ''}
 protocol kernel { ipv4 { import none; export all; }; merge paths on; }
 protocol kernel { ipv6 { import none; export all; }; merge paths on; }
-${bgp.join('\n')}`,
+${routerSessions ?? bgp.join('\n')}`,
     );
   }
 
