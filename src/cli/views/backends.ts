@@ -38,10 +38,13 @@ function isWell(backend: messages.BackendStatus): boolean {
 }
 
 export function formatBackends(rows: readonly BackendRow[], { nowMs, paint }: ViewOptions): string {
+  // Where nobody names zones there is nothing to tell apart.
+  const zoned = rows.some(({ backend }) => backend.zone !== '');
   const cells = rows.map(({ listener, backend }): Cell[] => [
     `${listener.loadBalancer}/${listener.listener}`,
     `${listener.backendGroup}/${backend.name}`,
     backend.address,
+    ...(zoned ? [backend.zone || '-'] : []),
     backend.egressInterface === '' ? '-' : egressText(backend),
     weightCell(backend, paint),
     healthCell(backend.health, paint),
@@ -58,6 +61,7 @@ export function formatBackends(rows: readonly BackendRow[], { nowMs, paint }: Vi
       { title: 'LISTENER' },
       { title: 'BACKEND' },
       { title: 'ADDRESS' },
+      ...(zoned ? [{ title: 'ZONE' }] : []),
       { title: 'EGRESS' },
       { title: 'WEIGHT', align: 'right' },
       { title: 'HEALTH' },

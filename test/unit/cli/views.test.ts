@@ -169,3 +169,20 @@ test('an enum value of a newer agent is printed as its number', (t) => {
   const backend = { ...status.listeners[0]!.backends[0]!, health: 9 as unknown as messages.HealthState, since: ago(1) };
   t.regex(formatBackends([{ listener: status.listeners[0]!, backend }], view), / 9 /);
 });
+
+test('where backends have zones they are shown, and what another zone leaves a backend of its weight', (t) => {
+  const status = statusMessage();
+  const listener = status.listeners[0]!;
+  const [one, two] = listener.backends;
+  const rows = [
+    { listener, backend: { ...one!, zone: 'a' } },
+    { listener, backend: { ...two!, zone: 'b', up: true, weight: 100, effectiveWeight: 0 } },
+    { listener, backend: { ...two!, zone: '', up: true, weight: 100, effectiveWeight: 20 } },
+  ];
+  const [head, ...lines] = formatBackends(rows, view).split('\n');
+  t.regex(head!, /ADDRESS +ZONE +EGRESS/);
+  t.regex(lines[0]!, /203\.0\.113\.11 +a +- +100 /);
+  t.regex(lines[1]!, /203\.0\.113\.12 +b +- +0 of 100 /);
+  t.regex(lines[2]!, /203\.0\.113\.12 +- +- +20 of 100 /);
+  t.notRegex(formatBackends([{ listener, backend: one! }], view), /ZONE/);
+});
