@@ -195,5 +195,8 @@ function selected(
     return end('drop', 'backend_down', by);
   }
   steps.push(`that is backend ${backend.backend.name}`);
+  if (backend.ownHealth === 'unhealthy' && backend.health === 'healthy') {
+    steps.push('its checks fail on this node alone: other nodes, which see it healthy, have outvoted it');
+  }
   return end('forward', chosenBy, { ...by, ...destination(backend) });
 }

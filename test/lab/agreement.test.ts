@@ -11,6 +11,7 @@ import { patience, until } from '../support/lab/until.js';
 const test = anyTest as TestFn;
 const hosts = ['lb1', 'lb2', 'lb3'] as const;
 let lab: Lab;
+let clientPort = 1024;
 let agents: Record<(typeof hosts)[number], Agent>;
 let backends: Record<BackendName, Peer<BackendMethods>>;
 
@@ -103,6 +104,11 @@ test.serial('what lb1 alone sees fail keeps its traffic there, and status says w
   t.deepEqual({ agreedHealth, up }, { agreedHealth: 'HEALTHY', up: true });
   t.regex(reason, /; unhealthy here, but 2 of 3 nodes see it healthy: it takes traffic$/);
   t.like(await seenBy('lb2', 'be1'), { health: 'HEALTHY', agreedHealth: 'HEALTHY' });
+  await until('explain says so of a flow that goes there', async () => {
+    const flow = { protocol: 'TCP' as const, client: '198.51.100.7', vip: vip4, vipPort: 80, syn: true };
+    const told = await agents.lb1.client.sessions.explain({ ...flow, clientPort: clientPort++ });
+    return told.backend === 'be1' && told.steps.at(-1)!.startsWith('its checks fail on this node alone');
+  });
 });
 
 test.serial('so it is while a configuration goes round, and when the agent starts again', async (t) => {

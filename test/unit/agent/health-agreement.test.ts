@@ -1,5 +1,6 @@
 /** From what this node and its peers see to what counts, on real pools. */
 import test from 'ava';
+import * as fc from 'fast-check';
 import { BackendFlags } from '../../../src/abi/abi.generated.js';
 import {
   type AgreedChange,
@@ -8,6 +9,7 @@ import {
   HealthAgreement,
 } from '../../../src/agent/health-agreement.js';
 import { ObservedState } from '../../../src/agent/state.js';
+import { standingOf } from '../../../src/cluster/agreement.js';
 import type { Peer, Verdicts } from '../../../src/cluster/types.js';
 import { agreementIdsOf } from '../../../src/compile/agreement-ids.js';
 import { compile } from '../../../src/compile/compile.js';
@@ -17,6 +19,7 @@ import type { Desired } from '../../../src/config/desired.js';
 import { configDigest } from '../../../src/config/digest.js';
 import type { HealthState } from '../../../src/health/types.js';
 import { backend, desiredOf, group, listener, loadBalancer, resolved, tcpCheck } from '../../support/desired.js';
+import { holds } from '../../support/holds.js';
 
 const web = (names: readonly string[], fields: Partial<Parameters<typeof listener>[0]> = {}): Desired =>
   desiredOf(
@@ -349,4 +352,96 @@ test('who leaves the cluster goes by its own word', (t) => {
   leave();
   t.is(node.counts('be1'), 'unhealthy');
   t.is(node.listeners.size, 0);
+});
+
+/** What may happen to a node: it wants other backends, finds something, hears something of somebody. */
+const names = ['be1', 'be2', 'be3', 'be4'];
+const someNames = fc.subarray(names);
+const event = fc.oneof(
+  fc.record({ kind: fc.constant('want' as const), names: fc.subarray(names, { minLength: 1 }) }),
+  fc.record({
+    kind: fc.constant('find' as const),
+    name: fc.constantFrom(...names),
+    state: fc.constantFrom<HealthState>('healthy', 'unhealthy'),
+  }),
+  fc.record({
+    kind: fc.constant('hear' as const),
+    peer: fc.nat({ max: 2 }),
+    bad: someNames,
+    not: someNames,
+    /** So many configurations ago this node wanted what the peer wants; null: never. */
+    back: fc.option(fc.nat({ max: 3 }), { freq: 4 }),
+    silent: fc.nat({ max: 5 }).map((n) => n === 0),
+  }),
+);
+
+test('after whatever happened, what counts is what counting anew from the last words of all gives', (t) => {
+  let outvoted = 0;
+  const everything = new Node().want(web(names));
+  const ids = new Map(names.map((name) => [name, everything.id(name)]));
+  holds(
+    fc.property(fc.array(event, { maxLength: 25 }), (events) => {
+      const node = new Node().want(web(names)).connected();
+      const wanted = [{ digest: node.digest, names: new Set(names) }];
+      const own = new Map<string, HealthState>();
+      const heard = new Map<number, { bad: string[]; not: string[]; digest: bigint; edition: number }>();
+      const tell = (): void => {
+        const named = (list: readonly string[]): Set<bigint> => new Set(list.map((name) => ids.get(name)!));
+        node.hears(
+          ...[0, 1, 2].map((peer) => {
+            const one = heard.get(peer);
+            if (!one) return 'silent' as const;
+            return { configDigest: one.digest, unhealthy: named(one.bad), unknown: named(one.not) };
+          }),
+        );
+      };
+      for (const one of events) {
+        if (one.kind === 'want') {
+          for (const name of [...own.keys()]) if (!one.names.includes(name)) own.delete(name);
+          const gone = [...wanted.at(-1)!.names].filter((name) => !one.names.includes(name));
+          node.observed.forget({ keys: gone.map((name) => node.key(name)) });
+          node.want(web(one.names));
+          if (node.digest !== wanted.at(-1)!.digest) wanted.push({ digest: node.digest, names: new Set(one.names) });
+          for (const peer of heard.values()) {
+            const now = wanted.findLastIndex(({ digest }) => digest === peer.digest);
+            if (now >= 0) peer.edition = now;
+          }
+        } else if (one.kind === 'find') {
+          if (!wanted.at(-1)!.names.has(one.name)) continue;
+          own.set(one.name, one.state);
+          node.finds(one.state, one.name);
+        } else {
+          const known = one.back === null ? undefined : wanted.at(-1 - one.back);
+          const digest = known?.digest ?? 77n;
+          const edition = known
+            ? wanted.findLastIndex((then) => then.digest === digest)
+            : (heard.get(one.peer)?.edition ?? -1);
+          if (one.silent) heard.delete(one.peer);
+          else
+            heard.set(one.peer, {
+              bad: one.bad,
+              not: one.not.filter((name) => !one.bad.includes(name)),
+              digest,
+              edition,
+            });
+          tell();
+        }
+        for (const name of wanted.at(-1)!.names) {
+          const state = own.get(name) ?? 'unknown';
+          const peers = [...heard.values()].map(({ bad, not, edition }) => ({
+            unhealthy: new Set(bad.includes(name) ? [1n] : []),
+            unknown: new Set(not.includes(name) ? [1n] : []),
+            has: () => edition >= 0 && wanted.slice(edition).every((then) => then.names.has(name)),
+          }));
+          const expected = standingOf(1n, { own: state, peers }, 'majority').state;
+          if (node.counts(name) !== expected)
+            throw new Error(`${name} counts as ${node.counts(name)}, not ${expected}`);
+          if (expected !== state) outvoted++;
+        }
+      }
+    }),
+    { numRuns: 400 },
+  );
+  t.log(`${outvoted} times it was not this node's own word`);
+  t.true(outvoted > 400);
 });
