@@ -26,6 +26,7 @@ export async function converge(bed: Bed, withinMs = 60_000): Promise<Convergence
   let reroutedMs: number | null = null;
   /* The costly question, and the agents answer it on the cores that everything runs on. */
   let askTablesAtMs = 0;
+  let sayAtMs = monotonicMs() + 4000;
   for (;;) {
     let lacking = await safely(() => routesLack(bed));
     if (lacking === null) reroutedMs ??= monotonicMs();
@@ -39,6 +40,11 @@ export async function converge(bed: Bed, withinMs = 60_000): Promise<Convergence
       lacking ??= 'the tables are to be compared';
     }
     if (lacking === null) return { atMs: monotonicMs(), reroutedMs, lacking: '' };
+    if (monotonicMs() > sayAtMs) {
+      bed.options.say(`  not yet: ${lacking}`);
+      for (const node of bed.live) await tellDifferences(bed, node);
+      sayAtMs = monotonicMs() + 10_000;
+    }
     if (monotonicMs() > deadline) return { atMs: null, reroutedMs, lacking };
     await pause(40);
   }
@@ -116,13 +122,27 @@ async function tablesLack(bed: Bed): Promise<Lacking> {
   return null;
 }
 
-/** Where `node` would send connections wrongly, at most 10: for a report of what broke. */
-export async function differences(bed: Bed, node: LbName): Promise<string[]> {
-  const table = await establishedOn(bed.of(node).client);
-  return (await bed.load.list())
-    .filter((connection) => table.get(keyOf(connection)) !== connection.backend)
-    .slice(0, 10)
-    .map((one) => `${keyOf(one)}: ${table.get(keyOf(one)) ?? 'unknown'} instead of ${one.backend}`);
+/** What `node` does not know of the connections, or knows otherwise: for a report of what is amiss. */
+export async function tellDifferences(bed: Bed, node: LbName): Promise<void> {
+  try {
+    const { client } = bed.of(node);
+    const table = await establishedOn(client);
+    const missed = (await bed.load.list()).filter((one) => table.get(keyOf(one)) !== one.backend);
+    for (const one of missed.slice(0, 3)) {
+      const filter = { protocol: 'TCP', client: one.address, vipPort: tcpPort } as const;
+      const found: string[] = [];
+      for await (const { clientPort, backend, state, age, idle } of sessionsOf(client, filter)) {
+        if (clientPort === one.port) {
+          found.push(`${backend} ${state}, ${age?.seconds ?? '?'} s old, idle for ${idle?.seconds ?? '?'} s`);
+        }
+      }
+      const { establishedMs, backend } = one;
+      const since = ((monotonicMs() - establishedMs) / 1000).toFixed(1);
+      bed.options.say(`  ${node}: ${keyOf(one)}, on ${backend} for ${since} s: ${found.join('; ') || 'unknown'}`);
+    }
+  } catch (error) {
+    bed.options.say(`  ${node}: ${(error as Error).message}`);
+  }
 }
 
 async function establishedOn(client: SpillwayClient): Promise<Map<string, string>> {

@@ -38,6 +38,11 @@ export interface Connection {
   readonly backend: string;
 }
 
+export interface Listed extends Connection {
+  /** Monotonic. */
+  readonly establishedMs: number;
+}
+
 /** A connection that broke (it had been established), or one that failed. Times are of the machine's monotonic clock; 0: never. */
 export interface Mishap extends Connection {
   readonly event: 'broken' | 'failed';
@@ -76,7 +81,7 @@ export class Load {
   readonly snapshots: Snapshot[] = [];
   readonly #child: ChildProcessByStdio<Writable, Readable, null>;
   readonly #gone: Promise<unknown>;
-  #lists: ((connections: Connection[]) => void)[] = [];
+  #lists: ((connections: Listed[]) => void)[] = [];
   #ended: string | null = null;
 
   /** @param command makes the words that run something where the clients are. */
@@ -103,7 +108,7 @@ export class Load {
   }
 
   #take(line: string): void {
-    const said = JSON.parse(line) as Snapshot | Mishap | { event: 'list'; connections: Connection[] };
+    const said = JSON.parse(line) as Snapshot | Mishap | { event: 'list'; connections: Listed[] };
     if (!('event' in said)) this.snapshots.push(said);
     else if (said.event === 'list') this.#lists.shift()?.(said.connections);
     else this.mishaps.push(said);
@@ -132,7 +137,7 @@ export class Load {
     this.#say('pause');
   }
 
-  list(): Promise<Connection[]> {
+  list(): Promise<Listed[]> {
     return new Promise((resolve, reject) => {
       if (this.#ended !== null) reject(new Error(this.#ended));
       this.#lists.push(resolve);

@@ -1,7 +1,7 @@
 /** One event: what broke, what failed, for how long nobody was answered, and until when. */
 import { pause, until } from '../../support/lab/until.js';
 import type { Bed } from './bed.js';
-import { converge, differences } from './converged.js';
+import { converge, tellDifferences } from './converged.js';
 import { type Mishap, monotonicMs, type Snapshot } from './load.js';
 import type { Act, Cast, Outcome } from './scenes.js';
 
@@ -119,11 +119,6 @@ export async function measure(bed: Bed, act: Act, cast: Cast): Promise<Result> {
   }
   if (atMs === null) for (const node of bed.live) await tellDifferences(bed, node);
   return { ...result, faults };
-}
-
-async function tellDifferences(bed: Bed, node: Bed['live'][number]): Promise<void> {
-  const found = await differences(bed, node).catch((error: unknown) => [(error as Error).message]);
-  if (found.length > 0) bed.options.say(`${node}: ${found.join('; ')}`);
 }
 
 /** A datagram is lost after a second; a new connection that was begun late may still be under way. */

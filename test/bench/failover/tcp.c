@@ -329,8 +329,8 @@ void tcp_list(void)
 
 		if (c->phase <= CONNECTING || !c->backend[0])
 			continue;
-		printf("%s{\"address\":\"%s\",\"port\":%u,\"family\":%d,\"backend\":\"%.8s\"}", between, source_text(c),
-		       c->port, c->six ? 6 : 4, c->backend);
+		printf("%s{\"address\":\"%s\",\"port\":%u,\"family\":%d,\"backend\":\"%.8s\",\"establishedMs\":%.1f}",
+		       between, source_text(c), c->port, c->six ? 6 : 4, c->backend, c->established_ms);
 		between = ",";
 	}
 	printf("]}\n");
