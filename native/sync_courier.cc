@@ -4,6 +4,7 @@
 #include <ctime>
 #include <poll.h>
 #include <sched.h>
+#include <sys/resource.h>
 
 namespace spillway
 {
@@ -12,6 +13,8 @@ namespace
 {
 
 constexpr int kBusyMs = 1, kIdleMs = 5;
+/* The log has room for a tenth of a second of connections: agents that compile or compete have to let this one by. */
+constexpr int kNice = -10;
 constexpr uint64_t kReportNs = 100'000'000; /* losses are told in sums, messages at once */
 
 uint64_t ThreadCpuNs()
@@ -38,6 +41,7 @@ void SyncCourier::SetPeers(std::vector<SyncEndpoint> peers)
 
 void SyncCourier::Run()
 {
+	setpriority(PRIO_PROCESS, 0, kNice); /* of this thread; without the right to, it goes on as it is */
 	while (!stopping()) {
 		bool busy = Turn();
 		cpu_ns_.store(ThreadCpuNs(), std::memory_order_relaxed);
