@@ -4,7 +4,7 @@ import { mkdirSync, rmSync } from 'node:fs';
 import { promisify } from 'node:util';
 import test from 'ava';
 import { SessionState } from '../../src/abi/abi.generated.js';
-import { clearSlot, migrateSessions } from '../../src/dataplane/addon.js';
+import { clearSlot, migrateSessions, SyncTable } from '../../src/dataplane/addon.js';
 import { macOf } from '../support/desired.js';
 import { Random } from '../support/random.js';
 import type { HammerOrder, HammerReport } from './children/hammer.js';
@@ -177,6 +177,86 @@ test('sessions of another table come into one that two CPUs write to: each once,
     t.is(web.send(flow), 'be1');
     t.is(byTag.get(web.tag(flow))?.length, 1);
     t.is(web.session(flow)?.detail?.clientPort, flow.from);
+  }
+  for (const slots of byTag.values())
+    for (const slot of slots) t.truthy(web.lb.sessions.entryAt(slot)?.detail, 'its detail is its own');
+});
+
+/** The table as session sync has it: what things are called elsewhere is their number here. */
+function syncTable(memory: { sessions: ArrayBuffer; details: ArrayBuffer }, tick: number): SyncTable {
+  const table = new SyncTable(memory);
+  const numbers = Uint32Array.from({ length: 64 }, (_, id) => id);
+  table.setDictionary({
+    ...{ serviceWire: numbers, servicePool: new Uint16Array(64), serviceProtocol: new Uint8Array(64).fill(6) },
+    ...{ backendWire: numbers, backendPool: new Uint16Array(64), timeouts: new Uint16Array(64 * 4).fill(0xffff) },
+  });
+  table.setClock({ tick, monotonicNs: 0n, tickNs: 0 });
+  return table;
+}
+
+test('what peers tell comes into a table that two CPUs write to: each session once, whole, and nobody else is hurt', async (t) => {
+  const seed = new Random().seed;
+  t.log(`seed ${seed}`);
+  const pins = `/sys/fs/bpf/spillway/t${process.pid}-dp-2`;
+  mkdirSync(pins, { recursive: true });
+  t.teardown(() => rmSync(pins, { recursive: true, force: true }));
+  const before = await openWeb(t, { buckets: 40, weights: [100, 0, 0] });
+  for (const flow of portFlows(protectedPorts)) t.is(before.establish(flow), 'be1');
+  const tick = before.lb.clock.now();
+  const copy = { sessions: before.lb.maps.sessions.mmap().slice(0), details: before.lb.maps.details.mmap().slice(0) };
+  const all = { cursor: 0, limit: 10_000, ranges: 1, wanted: null };
+  const { records, count } = await syncTable(copy, tick).export(all);
+  t.is(count, protectedPorts[1]);
+
+  const web = await openWeb(t, { buckets, weights: [100, 0, 0] });
+  await web.set(webDesired({ weights: [0, 100, 0] }));
+  web.lb.passMs(20_000);
+  web.lb.program.pin(`${pins}/lb`);
+  const order: Omit<HammerOrder, 'seed'> = {
+    program: `${pins}/lb`,
+    packets: packets / 2,
+    template: web.frame({}).toString('hex'),
+    protectedPorts: fewPorts,
+    otherPorts: fewPorts,
+    protectedMac: macBytes(2),
+    otherMac: macBytes(2),
+  };
+  const to = { sessions: web.lb.maps.sessions.mmap(), details: web.lb.maps.details.mmap() };
+  const table = syncTable(to, tick);
+  const clear = (): void => {
+    for (const flow of [...portFlows(protectedPorts), ...portFlows(fewPorts)]) {
+      const entry = web.session(flow);
+      if (entry) clearSlot(to.sessions, entry.slot, entry.tag);
+    }
+  };
+  let running = true;
+  const children = Promise.all([0, 1].map((cpu) => hammer(cpu, { ...order, seed: seed + cpu }))).finally(() => {
+    running = false;
+  });
+  let [rounds, applied, noRoom] = [0, 0, 0];
+  while (running) {
+    const merged = await table.import(records, 1);
+    rounds++;
+    applied += merged.applied;
+    noRoom += merged.noRoom;
+    clear();
+  }
+  const reports = await children;
+  t.log(`${rounds} rounds applied ${applied}, ${noRoom} found no room:`, web.lb.tableEvents());
+  t.deepEqual(
+    reports.flatMap(({ astray }) => astray),
+    [],
+  );
+  t.true(applied > 10_000);
+  clear();
+  t.is((await table.import(records, 1)).noRoom, 0);
+  const { unfinished } = await web.lb.sessions.sweep({ timeouts: new Uint16Array(64 * 4).fill(0xffff) });
+  t.deepEqual([...unfinished], [], 'slots that were claimed and never filled');
+  const byTag = slotsByTag(web);
+  for (const flow of portFlows(protectedPorts)) {
+    t.is(byTag.get(web.tag(flow))?.length, 1);
+    t.is(web.session(flow)?.detail?.clientPort, flow.from);
+    t.is(web.send(flow), 'be1');
   }
   for (const slots of byTag.values())
     for (const slot of slots) t.truthy(web.lb.sessions.entryAt(slot)?.detail, 'its detail is its own');
