@@ -5,7 +5,7 @@ import anyTest, { type TestFn } from 'ava';
 import type { AnnouncerMethods } from '../support/lab/announcer.js';
 import { BirdLab, route } from '../support/lab/bird_lab.js';
 import type { Peer } from '../support/lab/peer.js';
-import { until } from '../support/lab/until.js';
+import { patience, until } from '../support/lab/until.js';
 
 const test = anyTest.serial as unknown as TestFn;
 const vip4 = '192.0.2.10';
@@ -82,7 +82,7 @@ test('a withdrawal is at the router within 100 ms, and so is an announcement', a
     announcements.push(performance.now() - againMs);
   }
   t.log(`withdrawn after ${withdrawals.map(Math.round)} ms, announced after ${announcements.map(Math.round)} ms`);
-  t.true(median(withdrawals) < 100 && median(announcements) < 100);
+  t.true(Math.max(median(withdrawals), median(announcements)) < 100 * patience);
 });
 
 test('100 VIPs come and go one at a time: no session restarts, and the routes of others never flap', async (t) => {
@@ -209,7 +209,7 @@ test('a killed BIRD is started again, with what was last told', async (t) => {
   t.log(`gone from the router after ${Math.round(performance.now() - startedMs)} ms`);
   await learn(...bothPrefixes);
   t.log(`back after ${Math.round(performance.now() - startedMs)} ms`);
-  t.true(performance.now() - startedMs < 5000);
+  t.true(performance.now() - startedMs < 5000 * patience);
   t.like((await node.call('status')).engine, { running: true, starts: 1 });
 });
 

@@ -3,7 +3,7 @@ import anyTest, { type TestFn } from 'ava';
 import type { AnnouncerMethods } from '../support/lab/announcer.js';
 import { BirdLab, route } from '../support/lab/bird_lab.js';
 import type { Peer } from '../support/lab/peer.js';
-import { until } from '../support/lab/until.js';
+import { patience, until } from '../support/lab/until.js';
 
 const test = anyTest.serial as unknown as TestFn;
 const vip4 = '192.0.2.10';
@@ -86,7 +86,7 @@ test('MED alone decides where paths are as long', async (t) => {
 
 test('a link that goes down is left at once', async (t) => {
   const gaps: number[] = [];
-  for (let round = 0; round < 3; round++) {
+  for (let round = 0; round < 2; round++) {
     await lab.inside('node1', 'ip', 'link', 'set', 'eth0', 'down');
     gaps.push(await untilHops('node2'));
     await lab.inside('node1', 'ip', 'link', 'set', 'eth0', 'up');
@@ -94,13 +94,13 @@ test('a link that goes down is left at once', async (t) => {
     await untilHops('node1 node2');
   }
   t.log(`left after ${gaps} ms`);
-  t.true(Math.max(...gaps) < 1500, `${gaps}`);
+  t.true(Math.max(...gaps) < 1500 * patience, `${gaps}`);
 });
 
 test('a node that falls silent is left within the time of BFD, 3 x 100 ms', async (t) => {
   const gaps: number[] = [];
   const backs: number[] = [];
-  for (let round = 0; round < 5; round++) {
+  for (let round = 0; round < 3; round++) {
     const [pid] = await lab.birdPids('node1');
     process.kill(pid!, 'SIGSTOP');
     gaps.push(await untilHops('node2'));
@@ -108,8 +108,8 @@ test('a node that falls silent is left within the time of BFD, 3 x 100 ms', asyn
     backs.push(await untilHops('node1 node2'));
   }
   t.log(`left after ${gaps} ms, back after ${backs} ms`);
-  const median = [...gaps].sort((a, b) => a - b)[2]!;
-  t.true(median <= 500, `median ${median} ms`);
+  const median = [...gaps].sort((a, b) => a - b)[1]!;
+  t.true(median <= 500 * patience, `median ${median} ms`);
 });
 
 test('a whole zone that falls silent is taken over by the other within the time of BFD', async (t) => {
@@ -118,7 +118,7 @@ test('a whole zone that falls silent is taken over by the other within the time 
   const gap = await untilHops('node3');
   for (const pid of pids) process.kill(pid, 'SIGCONT');
   t.log(`taken over after ${gap} ms, back after ${await untilHops('node1 node2')} ms`);
-  t.true(gap < 1000, `${gap} ms`);
+  t.true(gap < 1000 * patience, `${gap} ms`);
 });
 
 test('without anybody to start it again, a killed BIRD stays away, and the others serve', async (t) => {
