@@ -63,17 +63,18 @@ export class Membership {
   }
 
   setReport(report: NodeReport): void {
+    if (this.#closed) return;
     this.#beacons.setReport(report);
     for (const peer of this.book.all()) this.#judge(peer);
   }
 
   setVerdicts(verdicts: Verdicts): void {
-    this.#verdicts.set(verdicts);
+    if (!this.#closed) this.#verdicts.set(verdicts);
   }
 
   /** Peers are to compare their tables with this node's. */
   resync(): void {
-    this.#beacons.resync();
+    if (!this.#closed) this.#beacons.resync();
   }
 
   take({ node, boot, from, body }: SyncControl): void {

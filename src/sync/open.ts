@@ -3,7 +3,6 @@ import { familyOf } from '../base/ip.js';
 import type { Logger } from '../base/log.js';
 import type { NodeReport } from '../cluster/types.js';
 import type { SyncConfig } from '../config/cluster.js';
-import { isNativeError } from '../dataplane/addon.js';
 import { nextBoot } from './boot.js';
 import { countersOf } from './counters.js';
 import { DropWatch } from './drop_watch.js';
@@ -11,6 +10,7 @@ import { peerHandlers } from './handlers.js';
 import { join } from './join.js';
 import { KeyRing } from './key_ring.js';
 import { Membership } from './membership.js';
+import { PatientEngine } from './patient_engine.js';
 import type { PeerState } from './peer_book.js';
 import {
   type Clock,
@@ -29,6 +29,7 @@ import { nodeId } from './wire.js';
 const CLOCK_MS = 1000;
 /** Peers to compare with when another one has gone: what it said last may be with one of them alone. */
 const COMPARED_WHEN_GONE = 3;
+const COMPARED_WHEN_CHANGED = 8;
 
 /** Where this room touches the world; systemPorts (system.ts) has them all. */
 export interface SyncPorts {
@@ -96,20 +97,22 @@ export async function openSync(options: SyncOptions): Promise<ClusterSync> {
   let membership: Membership | null = null;
   let running: EnginePort;
   try {
-    running = ports.engine(
-      {
-        ...{ table: table as never, log: options.sessionLog, node, boot, keys: ring.keys() },
-        ...{ recordsPerSecond: config.recordsPerSecond, interface: config.interface, address },
-        ...{ group: config.group, port: config.port, peers: config.peers },
-      },
-      ({ control, lost, unannounced }) => {
-        for (const message of control) membership?.take(message);
-        for (const { node: from } of lost) {
-          const peer = membership?.book.get(from);
-          if (peer !== undefined) repair.request(peer);
-        }
-        if (unannounced > 0) membership?.resync();
-      },
+    running = new PatientEngine(
+      ports.engine(
+        {
+          ...{ table: table as never, log: options.sessionLog, node, boot, keys: ring.keys() },
+          ...{ recordsPerSecond: config.recordsPerSecond, interface: config.interface, address },
+          ...{ group: config.group, port: config.port, peers: config.peers },
+        },
+        ({ control, lost, unannounced }) => {
+          for (const message of control) membership?.take(message);
+          for (const { node: from } of lost) {
+            const peer = membership?.book.get(from);
+            if (peer !== undefined) repair.request(peer);
+          }
+          if (unannounced > 0) membership?.resync();
+        },
+      ),
     );
   } catch (error) {
     stopClock();
@@ -127,8 +130,7 @@ export async function openSync(options: SyncOptions): Promise<ClusterSync> {
     membership?.book.all().filter(({ alive, admitted }) => alive && admitted) ?? [];
   const repair = new Repair({ table, clock, log, peers: present, connect });
   membership = new Membership({
-    ...{ name, node, boot, clock, random, onChange },
-    engine: patient(running),
+    ...{ name, node, boot, clock, random, onChange, engine: running },
     report: options.report,
     transferPort: () => server.port,
     onCompare: (peer) => repair.request(peer),
@@ -168,7 +170,7 @@ export async function openSync(options: SyncOptions): Promise<ClusterSync> {
     setDictionary(dictionary) {
       table.setDictionary(dictionary);
       // What was of an unknown listener until now may be had.
-      for (const peer of present()) repair.request(peer);
+      for (const peer of present().slice(0, COMPARED_WHEN_CHANGED)) repair.request(peer);
     },
     join: ({ onProgress }) =>
       repair.pausedWhile(() =>
@@ -213,22 +215,6 @@ async function purgeOn(
   }
 }
 
-/** A full queue is as a lost datagram: all that is said is said again. */
-function patient(engine: EnginePort): EnginePort {
-  return {
-    ...{ setKeys: (keys) => engine.setKeys(keys), admit: (node, boot) => engine.admit(node, boot) },
-    ...{ forget: (node) => engine.forget(node), counters: () => engine.counters(), peers: () => engine.peers() },
-    ...{ close: () => engine.close(), sendError: () => engine.sendError() },
-    control(body, to) {
-      try {
-        engine.control(body, to);
-      } catch (error) {
-        if (!isNativeError(error) || error.code !== 'ENOBUFS') throw error;
-      }
-    },
-  };
-}
-
 function sendProblems(engine: EnginePort, { interface: name, group, peers, port }: SyncConfig): readonly string[] {
   const error = engine.sendError();
   const to = group ?? peers.join(', ');
@@ -252,6 +238,6 @@ function addressOf({ interface: name, address, group, peers }: SyncConfig, { add
   const family = familyOf(group ?? peers[0] ?? '0.0.0.0');
   const found = find(name, family);
   if (found !== null) return found;
-  const description = `${name} has no IPv${family} address to send from: give it one, or set sync.address`;
+  const description = `${name} has no IPv${family} address to send from (link-local ones will not do): give it one, or set sync.address`;
   throw new InvalidError([{ field: 'sync.interface', description }]);
 }

@@ -15,6 +15,8 @@ const URGENT_DELAY_MS = 300;
 /** After each comparison: what is wrong again and again costs so much and no more. */
 const REST_MS = 1000;
 const WHOLE_SHARE = 0.5;
+/** Of a fetch in turn that changed nothing, the next is put off for so many turns, twice as many each time. */
+const MAX_PUT_OFF = 16;
 const MAX_TRIES = 3;
 const PROBLEM_MS = 60_000;
 
@@ -37,6 +39,8 @@ export class Repair {
   /** Nodes to compare with for a reason, with failures so far. */
   readonly #urgent = new Map<number, number>();
   readonly #problems = new Map<string, { text: string; atMs: number }>();
+  /** Differences that fetching does not mend: other configurations, no room. */
+  readonly #fruitless = new Map<number, { putOff: number; untilMs: number }>();
   #counters = { compared: 0, differing: 0, fetched: 0, applied: 0, failed: 0 };
   #lastTurn = -1;
   #nextTurnMs: number;
@@ -112,11 +116,22 @@ export class Repair {
     }
     if (clock.monotonicMs() < this.#nextTurnMs) return;
     this.#nextTurnMs = clock.monotonicMs() + TURN_MS;
-    const inTurn = [...peers].sort((a, b) => a.node - b.node);
+    const now = clock.monotonicMs();
+    const inTurn = peers
+      .filter(({ node }) => (this.#fruitless.get(node)?.untilMs ?? now) <= now)
+      .sort((a, b) => a.node - b.node);
     const peer = inTurn.find(({ node }) => node > this.#lastTurn) ?? inTurn[0];
     if (peer === undefined) return;
     this.#lastTurn = peer.node;
     await this.#mend(peer, TURN_GAPS_MS);
+  }
+
+  #putOff({ node }: PeerState, applied: number): void {
+    const before = this.#fruitless.get(node)?.putOff ?? 0;
+    this.#fruitless.delete(node);
+    if (applied > 0) return;
+    const putOff = Math.min(MAX_PUT_OFF, Math.max(1, before * 2));
+    this.#fruitless.set(node, { putOff, untilMs: this.#options.clock.monotonicMs() + putOff * TURN_MS });
   }
 
   /** False: it could not be done. */
@@ -129,7 +144,10 @@ export class Repair {
       counters.compared++;
       const { ranges } = await compareTables({ table, client, clock, gapsMs, signal });
       this.#problems.delete(peer.name);
-      if (ranges.length === 0) return true;
+      if (ranges.length === 0) {
+        this.#fruitless.delete(peer.node);
+        return true;
+      }
       counters.differing += ranges.length;
       const wanted = ranges.length > RANGES * WHOLE_SHARE ? null : ranges;
       const { records, applied } = await fetchSessions({
@@ -138,7 +156,10 @@ export class Repair {
       });
       counters.fetched += records;
       counters.applied += applied;
-      log.info({ peer: peer.name, ranges: ranges.length, records, applied }, `sessions of ${peer.name} mended`);
+      this.#putOff(peer, applied);
+      const fields = { peer: peer.name, ranges: ranges.length, records, applied };
+      if (applied > 0) log.info(fields, `${applied} sessions of ${peer.name} were missing here, and are not any more`);
+      else log.debug(fields, `the table of ${peer.name} differs, by nothing that this node could take`);
       return true;
     } catch (error) {
       if (signal.aborted) return true;

@@ -23,9 +23,10 @@ export function systemPorts(config: SyncConfig): SyncPorts {
     random: (count) => randomBytes(count),
     engine: (options, onEvents) => new SyncEngine(options, onEvents),
     transfer: grpcTransfer({ tls: config.tls, random: randomBytes, wallMs: Date.now }),
+    // Link-local ones mean nothing without an interface, which a peer's address in a token or a log does not have.
     addressOf: (interfaceName, family) =>
-      networkInterfaces()[interfaceName]?.find((one) => one.family === `IPv${family}` && !one.internal)?.address ??
-      networkInterfaces()[interfaceName]?.find((one) => one.family === `IPv${family}`)?.address ??
-      null,
+      networkInterfaces()[interfaceName]?.find(
+        (one) => one.family === `IPv${family}` && !one.address.startsWith('fe80:'),
+      )?.address ?? null,
   };
 }

@@ -52,6 +52,10 @@ test('a session made on one node is on every other within moments, and what was 
   );
   await two.sync.close();
   await until('goodbye is heard at once', () => !one.alive().includes('lb2'), { withinMs: 500 });
+  /* Whoever still holds it may go on asking. */
+  two.sync.setVerdicts({ configDigest: 1n, unhealthy: new Set(), unknown: new Set() });
+  t.true(two.sync.counters().datagramsSent > 0n);
+  t.deepEqual(two.sync.problems(), []);
 });
 
 test('an agent that restarts over a kept table joins by the difference, and what was made meanwhile is told', async (t) => {

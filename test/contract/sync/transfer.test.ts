@@ -157,7 +157,7 @@ test('of a peer that started anew in between, the table is fetched from the star
 });
 
 test('a third fetch at once is refused, and served when another has ended', async (t) => {
-  const source = new MemoryTable().fill(400_000);
+  const source = new MemoryTable().fill(250_000);
   const { port } = await serve(t, source);
   const streams = [0, 1].map(() =>
     client(t, port).fetch({ cursor: 0n, boot: 0n, ranges: 0, wanted: null }, none)[Symbol.asyncIterator](),
