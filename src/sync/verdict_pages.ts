@@ -37,6 +37,8 @@ export class VerdictSender {
   #queue: VerdictPage[] = [];
   #cancelPage: (() => void) | null = null;
   #cancelAgain: (() => void) | null = null;
+  /** There are newer ones than those that the queue is of. */
+  #newer = false;
 
   constructor(options: { clock: Clock; send: (body: Uint8Array) => void }) {
     this.#options = options;
@@ -46,7 +48,9 @@ export class VerdictSender {
     if (this.#verdicts !== null && sameVerdicts(this.#verdicts, verdicts)) return;
     this.#verdicts = verdicts;
     this.#edition++;
-    this.publish();
+    // An edition is taken whole or not at all: where thousands fail one after the other, none would ever be whole.
+    if (this.#queue.length > 0) this.#newer = true;
+    else this.publish();
   }
 
   publishSoon(): void {
@@ -59,6 +63,7 @@ export class VerdictSender {
   publish(): void {
     if (this.#verdicts === null) return;
     this.#queue = pagesOf(this.#verdicts, this.#edition);
+    this.#newer = false;
     this.#cancelAgain?.();
     this.#cancelAgain = null;
     if (this.#cancelPage === null) this.#next();
@@ -74,6 +79,7 @@ export class VerdictSender {
     }
     send(encodeControl({ verdicts: page }));
     this.#cancelPage = clock.after(PACE_MS, () => this.#next());
+    if (this.#queue.length === 0 && this.#newer) this.publish();
   }
 
   close(): void {

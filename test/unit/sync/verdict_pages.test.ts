@@ -1,8 +1,10 @@
 import test from 'ava';
 import * as fc from 'fast-check';
-import { pagesOf, VerdictReader } from '../../../src/sync/verdict_pages.js';
-import { encodeControl } from '../../../src/sync/wire.js';
+import type { Verdicts } from '../../../src/cluster/types.js';
+import { pagesOf, VerdictReader, VerdictSender } from '../../../src/sync/verdict_pages.js';
+import { decodeControl, encodeControl } from '../../../src/sync/wire.js';
 import { holds } from '../../support/holds.js';
+import { SimClock } from '../../support/sync/sim_clock.js';
 
 const ids = fc.uniqueArray(fc.bigInt({ min: 1n, max: (1n << 64n) - 1n }), { maxLength: 700 });
 const verdicts = fc
@@ -49,6 +51,32 @@ test('an edition of which a page is missing changes nothing; an older one is not
   t.is(reader.verdicts(200)!.configDigest, 2n);
   for (const page of first!) t.false(reader.take(page, 300));
   t.is(reader.verdicts(300)!.configDigest, 2n);
+});
+
+test('verdicts that change faster than their pages go out reach the others all the same, the newest last', async (t) => {
+  const reader = new VerdictReader();
+  const clock = new SimClock();
+  let whole = 0;
+  const sender = new VerdictSender({
+    clock,
+    send: (body) => {
+      if (reader.take(decodeControl(body)!.verdicts!, clock.monotonicMs())) whole++;
+    },
+  });
+  const fails = (count: number): Verdicts => ({
+    configDigest: 1n,
+    unhealthy: new Set(Array.from({ length: count }, (_, i) => BigInt(i + 1))),
+    unknown: new Set(),
+  });
+  // 3,000 backends of a site that goes dark, ten in each millisecond.
+  for (let count = 10; count <= 3000; count += 10) {
+    sender.set(fails(count));
+    await clock.advance(1);
+  }
+  t.true(whole >= 5, `${whole} editions while they changed`);
+  await clock.advance(250);
+  t.deepEqual(reader.verdicts(clock.monotonicMs()), fails(3000), 'two passes of 20 pages later at the latest');
+  sender.close();
 });
 
 test('pages that no sender makes are ignored', (t) => {
