@@ -5,6 +5,7 @@ import type { Logger } from '../base/log.js';
 import type { Announcer } from '../bgp/types.js';
 import { announcement, zoneIsGone } from '../cluster/announce.js';
 
+import { isIsolated } from '../cluster/isolation.js';
 import { isWithdrawn, type LifeEvent, type LifeState, step, unborn } from '../cluster/life.js';
 import type { TrafficSample } from '../cluster/traffic.js';
 import type { Life, NodeReport, VipRoute } from '../cluster/types.js';
@@ -22,6 +23,8 @@ import type { LifeFile } from './life-file.js';
 
 /** Changes that come together are one change of the routes. */
 const TOGETHER_MS = 10;
+/** A node that was cut off hears routers again: by then it hears other nodes, too, or there are none. */
+const PEERS_BACK_MS = 1000;
 
 export interface ClusterOptions {
   readonly config: Pick<AgentConfig, 'node' | 'zones' | 'agreement'>;
@@ -86,6 +89,8 @@ export class ClusterNode {
   #rateBefore = 0;
   #digest: { readonly desired: Desired; readonly digest: bigint } | null = null;
   #fileFault = '';
+  #isolated = false;
+  #cancelReturn: (() => void) | null = null;
   #leaving = '';
   #closed = false;
   readonly #unwatchers: (() => void)[] = [];
@@ -93,7 +98,7 @@ export class ClusterNode {
   constructor(private readonly options: ClusterOptions) {
     const { announcer, clock, log, sync } = options;
     this.#routes = new RouteKeeper(announcer, { clock, log, onTold: () => this.#changed() });
-    if (announcer) this.#unwatchers.push(announcer.onChange(() => this.#changed()));
+    if (announcer) this.#unwatchers.push(announcer.onChange(() => this.#announcerChanged()));
     if (sync) this.#unwatchers.push(sync.onPeers(() => this.refresh()));
   }
 
@@ -138,8 +143,38 @@ export class ClusterNode {
     this.#evaluate();
   }
 
+  #announcerChanged(): void {
+    this.#lookAround();
+    this.#changed();
+  }
+
+  /** Cut off, or back: then by way of a join, as one that starts. */
+  #lookAround(): void {
+    const { clock, log, sync } = this.options;
+    if (!sync || this.#closed) return;
+    const [{ neighbors }, peers] = [this.#routes.status, sync.peers()];
+    if (this.#life.life === 'active' && isIsolated(neighbors, peers)) {
+      log.warn({}, 'cut off from routers and from other nodes: joins again when they are back');
+      this.#isolated = true;
+      this.#step({ event: 'isolated' });
+    } else if (this.#isolated && peers.some(({ alive }) => alive)) {
+      this.#return();
+    } else if (this.#isolated && neighbors.some(({ state }) => state === 'Established')) {
+      this.#cancelReturn ??= clock.after(PEERS_BACK_MS, () => this.#return());
+    }
+  }
+
+  #return(): void {
+    this.#cancelReturn?.();
+    this.#cancelReturn = null;
+    if (!this.#isolated || this.#closed) return;
+    this.#isolated = false;
+    this.#join();
+  }
+
   #evaluate(): void {
     if (this.#closed) return;
+    this.#lookAround();
     const { config, clock, compiled, current, dataPlaneFault, sync } = this.options;
     const tables = compiled();
     // Traffic that flows by tables whose configuration is lost goes on.
@@ -257,6 +292,7 @@ export class ClusterNode {
   /** Withdraws, for this process alone unless it is kept; what comes after says `view`. */
   beginDrain(): void {
     if (isWithdrawn(this.#life)) return;
+    this.#isolated = false;
     this.#step({ event: 'drain' });
     this.#watchDrain(this.#rateBefore);
   }
@@ -326,8 +362,12 @@ export class ClusterNode {
           `the node is ${this.#life.life === 'stopped' ? 'drained' : 'draining'}: "spillway node activate" brings it back`,
         ]
       : [];
+    const cutOff = this.#isolated
+      ? ['cut off from routers and from other nodes: it joins again when they are back']
+      : [];
     return [
       ...drained,
+      ...cutOff,
       ...(this.#fileFault === '' ? [] : [this.#fileFault]),
       ...this.#routes.problems,
       ...(sync?.problems() ?? []),
@@ -346,6 +386,7 @@ export class ClusterNode {
     this.#closed = true;
     this.#cancelSoon?.();
     this.#cancelWake?.();
+    this.#cancelReturn?.();
     this.#drain?.close();
     for (const unwatch of this.#unwatchers) unwatch();
     await this.#routes.close({ withdraw });

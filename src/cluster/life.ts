@@ -14,6 +14,8 @@ export interface LifeState {
 export type LifeEvent =
   /** `withdrawn`: somebody drained this node, and nobody activated it since. */
   | { readonly event: 'start'; readonly withdrawn: boolean; readonly takesOver: boolean }
+  /** Neither a router nor another node is there: nothing comes, and what the others do meanwhile is not heard. */
+  | { readonly event: 'isolated' }
   | { readonly event: 'joined'; readonly atMs: number; readonly zoneIsGone: boolean }
   | { readonly event: 'drain' }
   /** The traffic has gone. */
@@ -28,6 +30,8 @@ export function step(state: LifeState, event: LifeEvent): LifeState {
     case 'start':
       if (event.withdrawn) return { ...unborn, life: 'draining' };
       return { ...unborn, takesOver: event.takesOver };
+    case 'isolated':
+      return state.life === 'active' ? unborn : state;
     case 'joined':
       if (state.life !== 'joining') return state;
       return {

@@ -363,3 +363,79 @@ test('a node that wants another state, and one that is silent, are problems', as
   t.regex(problems[0]!, /^lb3 wants another state \(version 5, here 1\)/);
   t.regex(problems[1]!, /^lb4 is silent/);
 });
+
+/** Cut off from its router and its peer. */
+async function isolated(): Promise<World> {
+  const world = await active();
+  world.sync.setPeers([peer()]);
+  world.announcer.setNeighbor('Established');
+  await world.pass(20);
+  world.announcer.setNeighbor('Connect');
+  await world.pass(20);
+  mustBeActive(world);
+  world.sync.setPeers([peer({ alive: false })]);
+  await world.pass(20);
+  return world;
+}
+
+function mustBeActive(world: World): void {
+  if (world.node.view().life !== 'active') throw new Error('it has lost its router alone');
+}
+
+test('a node that was cut off from everything fetches the sessions before it announces again', async (t) => {
+  const world = await isolated();
+  t.is(world.node.view().life, 'joining');
+  t.deepEqual(world.announced, []);
+  t.true(world.node.problems().some((problem) => problem.startsWith('cut off')));
+  t.is(world.sync.joins.length, 1, 'there is nobody to ask');
+  world.sync.setPeers([peer()]);
+  await world.pass(20);
+  t.is(world.sync.joins.length, 2);
+  world.announcer.setNeighbor('Established');
+  await world.pass(2000);
+  t.deepEqual(world.announced, [], 'whatever the router does');
+  world.sync.joins[1]!.end();
+  await world.pass(20);
+  t.deepEqual(world.announced, vips);
+  t.false(world.node.problems().some((problem) => problem.startsWith('cut off')));
+});
+
+test('one that hears its router and nobody else goes on alone after a second', async (t) => {
+  const world = await isolated();
+  world.announcer.setNeighbor('Established');
+  await world.pass(900);
+  t.is(world.sync.joins.length, 1);
+  await world.pass(200);
+  world.sync.joins[1]!.end({ from: null });
+  await world.pass(20);
+  t.deepEqual(world.announced, vips);
+});
+
+test('peers that are forgotten while a node is cut off do not bring it back', async (t) => {
+  const world = await isolated();
+  world.sync.setPeers([]);
+  await world.pass(5000);
+  t.is(world.node.view().life, 'joining');
+  t.is(world.sync.joins.length, 1);
+});
+
+test('a node that is drained while it is cut off stays drained when it is back', async (t) => {
+  const world = await isolated();
+  follow(world.port.drain({ timeoutMs: null }, never()));
+  await world.pass(2000);
+  world.sync.setPeers([peer()]);
+  world.announcer.setNeighbor('Established');
+  await world.pass(3000);
+  t.is(world.node.view().life, 'stopped');
+  t.deepEqual(world.announced, []);
+});
+
+test('the last node that its routers hear stays, and so does one that BIRD says nothing about', async (t) => {
+  for (const state of ['Established', '']) {
+    const world = await active();
+    world.announcer.setNeighbor(state);
+    world.sync.setPeers([peer({ alive: false })]);
+    await world.pass(2000);
+    t.deepEqual(world.announced, vips, state);
+  }
+});

@@ -3,7 +3,7 @@ import { createClusterPort } from '../../../src/agent/cluster-port.js';
 import type { ClusterPort } from '../../../src/api/cluster_port.js';
 import type { Versioned } from '../../../src/api/port.js';
 import type { Logger } from '../../../src/base/log.js';
-import type { Announcer, Route } from '../../../src/bgp/types.js';
+import type { Announcer, Route, RoutesStatus } from '../../../src/bgp/types.js';
 import type { Peer } from '../../../src/cluster/types.js';
 import { compile } from '../../../src/compile/compile.js';
 import type { Compiled } from '../../../src/compile/compiled.js';
@@ -22,6 +22,7 @@ export class FakeAnnouncer implements Announcer {
   refuses = '';
   readonly told: (readonly string[])[] = [];
   closed: { readonly withdraw: boolean } | null = null;
+  neighbors: RoutesStatus['neighbors'] = [];
   readonly #listeners = new Set<() => void>();
 
   async set(routes: readonly Route[]): Promise<void> {
@@ -32,7 +33,14 @@ export class FakeAnnouncer implements Announcer {
   }
 
   status(): ReturnType<Announcer['status']> {
-    return { kind: 'bird', announced: this.announced, neighbors: [], engine: null, problems: [] };
+    return { kind: 'bird', announced: this.announced, neighbors: this.neighbors, engine: null, problems: [] };
+  }
+
+  /** A router hears this node, or does not. */
+  setNeighbor(state: string): void {
+    const since = { sinceMs: null, routesExported: 0, error: '' };
+    this.neighbors = [{ address: '198.51.100.1', family: 4, state, bfd: 'up', ...since }];
+    for (const listener of this.#listeners) listener();
   }
 
   onChange(onChange: () => void): () => void {
