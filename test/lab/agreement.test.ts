@@ -208,3 +208,26 @@ test.serial("a listener that prefers the own zone's backends goes to those, on e
     ],
   );
 });
+
+test.serial('where a client went by one node, its next connection goes by every other', async (t) => {
+  const keeps = { scheduler: 'RR' as const, sourcePersistence: { seconds: 600 } };
+  await apply(web([tcp(80, 'servers', { ...keeps, healthCheck: quickCheck })], [{ ...servers, backends: members }]));
+  await hearEachOther();
+  await allAreHealthy();
+  await lab.must('router', 'ip', 'route', 'add', vip4, 'via', '203.0.113.11');
+  const hello = JSON.parse(await lab.must('client', 'curl', '-sf', `http://${vip4}/`)) as {
+    backend: string;
+    client: string;
+  };
+  await lab.must('router', 'ip', 'route', 'del', vip4, 'via', '203.0.113.11');
+  const flow = { protocol: 'TCP' as const, client: hello.client, clientPort: 7, vip: vip4, vipPort: 80, syn: true };
+  for (const host of hosts) {
+    const told = await until(`${host} knows the client`, async () => {
+      const said = await agents[host].client.sessions.explain(flow);
+      return (
+        said.steps.some((step) => step.startsWith("source persistence: the client's last connection says")) && said
+      );
+    });
+    t.is(told.backend, hello.backend);
+  }
+});
