@@ -157,35 +157,32 @@ test('of a peer that started anew in between, the table is fetched from the star
 });
 
 test('a third fetch at once is refused, and served when another has ended', async (t) => {
-  const source = new MemoryTable().fill(250_000);
-  const { port } = await serve(t, source);
-  const streams = [0, 1].map(() =>
-    client(t, port).fetch({ cursor: 0n, boot: 0n, ranges: 0, wanted: null }, none)[Symbol.asyncIterator](),
-  );
-  for (const stream of streams) t.false((await stream.next()).done);
-  const third = client(t, port);
-  const table = new MemoryTable();
-  const error = await t.throwsAsync(
-    (async () => {
-      for await (const _ of third.fetch({ cursor: 0n, boot: 0n, ranges: 0, wanted: null }, none)) t.fail();
-    })(),
-    { instanceOf: TransferError, message: /2 nodes fetch sessions already/ },
-  );
-  t.true((error as TransferError).again);
-  for (const stream of streams) await stream.return?.(undefined);
-  const [wanted, signal] = [[0], none];
-  await until('the third is served', async () => {
-    const fetched = await fetchSessions({
-      client: third,
-      table,
-      clock: systemClock,
-      origin: 1,
-      ranges: 4096,
-      wanted,
-      signal,
-    });
-    return fetched.records > 0;
+  const { records } = await new MemoryTable().fill(10).export({ cursor: 0, limit: 10, ranges: 1, wanted: null });
+  const gone: string[] = [];
+  const handlers = {
+    ...peerHandlers({ table: new MemoryTable(), boot: 50n, purge: async () => 0 }),
+    /** A chunk, and then nothing more until the peer goes away. */
+    async *fetch(_: unknown, signal: AbortSignal) {
+      yield { boot: 50n, cursor: 10n, records, expected: 20 };
+      await new Promise((resolve) => signal.addEventListener('abort', resolve));
+      gone.push('one');
+    },
+  };
+  const identityOfServer = { node: 5, boot: 50n, keys: () => [key] };
+  const server = await plain().serve(handlers, { address: '127.0.0.1', port: 0, identity: identityOfServer });
+  t.teardown(() => server.close());
+  const begin = () =>
+    client(t, server.port).fetch({ cursor: 0n, boot: 0n, ranges: 0, wanted: null }, none)[Symbol.asyncIterator]();
+  const streams = [begin(), begin()];
+  for (const stream of streams) t.is((await stream.next()).value?.cursor, 10n);
+  const third = await t.throwsAsync(begin().next(), {
+    instanceOf: TransferError,
+    message: /2 nodes fetch sessions already/,
   });
+  t.true((third as TransferError).again);
+  await streams[0]!.return?.(undefined);
+  await until('the third is served', async () => (await begin().next()).value?.cursor === 10n);
+  t.deepEqual(gone, ['one']);
 });
 
 test('a caller without a token, or with one of another key, gets nothing', async (t) => {
