@@ -7,12 +7,15 @@ import { never, settled, vips, World } from './cluster_world.js';
 type Event =
   | { readonly what: 'drain' | 'activate' | 'joined' | 'time' }
   | { readonly what: 'unhealthy'; readonly names: readonly string[] }
-  | { readonly what: 'refuse' | 'detached' | 'secondary'; readonly is: boolean };
+  | { readonly what: 'refuse' | 'detached' | 'secondary' | 'cut'; readonly is: boolean };
 
 const event: fc.Arbitrary<Event> = fc.oneof(
   fc.constantFrom<Event>({ what: 'drain' }, { what: 'activate' }, { what: 'joined' }, { what: 'time' }),
   fc.record({ what: fc.constant('unhealthy' as const), names: fc.subarray(['be1', 'be2']) }),
-  fc.record({ what: fc.constantFrom('refuse' as const, 'detached' as const, 'secondary' as const), is: fc.boolean() }),
+  fc.record({
+    what: fc.constantFrom('refuse' as const, 'detached' as const, 'secondary' as const, 'cut' as const),
+    is: fc.boolean(),
+  }),
 );
 
 async function play(world: World, one: Event): Promise<void> {
@@ -41,6 +44,10 @@ async function play(world: World, one: Event): Promise<void> {
       break;
     case 'secondary':
       world.sync.setPeers([peer({ zone: 'b', announced: one.is ? 2 : 0 })]);
+      break;
+    case 'cut':
+      world.sync.setPeers([peer({ zone: 'b', alive: !one.is })]);
+      world.announcer.setNeighbor(one.is ? 'Connect' : 'Established');
   }
   await settled();
 }
@@ -65,6 +72,7 @@ test('once all is quiet, an active node announces exactly what is healthy, and a
         }
       }
       world.announcer.refuses = '';
+      await play(world, { what: 'cut', is: false });
       // The longest wait is the hold-down; joins that begin meanwhile end, too.
       for (let i = 0; i < 5; i++) {
         await play(world, { what: 'joined' });
