@@ -50,7 +50,7 @@ export interface Mishap extends Connection {
   /** Of the long-lived ones. */
   readonly long: boolean;
   readonly why: string;
-  readonly phase: 'connecting' | 'answer';
+  readonly phase: 'connecting' | 'answer' | 'ending';
   readonly begun: number;
   readonly established: number;
   readonly asked: number;

@@ -64,9 +64,9 @@ export async function unsettle(bed: Bed, { backend }: Cast): Promise<void> {
 
 /** So many end as their users would end them, and are made anew. */
 export async function renew(bed: Bed, count: number): Promise<void> {
-  const { tried } = bed.load.latest;
+  const { length } = bed.load.snapshots;
   bed.load.churn(count);
-  await until('the load goes on', () => bed.load.latest.tried > tried + bed.options.perSecond / 4);
+  await until('the load goes on', () => bed.load.snapshots.length > length + 2);
   await restore(bed);
 }
 

@@ -18,7 +18,7 @@
 #define MAX_SHORT    16384
 #define FILL_EACH_MS 2
 
-enum phase { FREE, CONNECTING, IDLE, ASKED };
+enum phase { FREE, CONNECTING, ENDING, IDLE, ASKED };
 
 struct connection {
 	int fd;
@@ -68,21 +68,6 @@ static void release(bool is_short, uint32_t index)
 		free_shorts[n_free++] = index;
 }
 
-/* Ends so many of those that wait for nothing, in turn, as their user would, and makes them anew. */
-void tcp_churn(int count)
-{
-	static uint32_t at;
-
-	for (int seen = 0; seen < options.connections && count > 0; seen++) {
-		at = (at + 1) % options.connections;
-		if (longs[at].phase != IDLE)
-			continue;
-		release(false, at);
-		count--;
-	}
-	tcp_fill();
-}
-
 static const char *source_text(const struct connection *c)
 {
 	return options.sources[c->six] ? address_text(&options.source[c->six][c->source]) : "";
@@ -102,8 +87,11 @@ static void fail(bool is_short, uint32_t index, const char *why)
 	       "\"phase\":\"%s\",\"backend\":\"%.8s\",\"begun\":%.1f,\"established\":%.1f,\"asked\":%.1f,"
 	       "\"answered\":%.1f}\n",
 	       broke ? "broken" : "failed", clock_ms(), is_short ? "false" : "true", source_text(c), c->port,
-	       c->six ? 6 : 4, why, c->phase == CONNECTING ? "connecting" : "answer", c->backend, c->begun_ms,
-	       c->established_ms, c->asked_ms, c->answered_ms);
+	       c->six ? 6 : 4, why,
+	       c->phase == CONNECTING ? "connecting"
+	       : c->phase == ENDING   ? "ending"
+				      : "answer",
+	       c->backend, c->begun_ms, c->established_ms, c->asked_ms, c->answered_ms);
 	release(is_short, index);
 }
 
@@ -112,6 +100,26 @@ static void fail_errno(bool is_short, uint32_t index, int error)
 	const char *word = strerrorname_np(error);
 
 	fail(is_short, index, word ? word : "unknown error");
+}
+
+/*
+ * Ends so many of those that wait for nothing, in turn, as their user would, and makes them anew. Not by close alone: a
+ * reset would free the port for the next connection at once, which no client meets in a minute of TIME_WAIT.
+ */
+void tcp_churn(int count)
+{
+	static uint32_t at;
+
+	for (int seen = 0; seen < options.connections && count > 0; seen++) {
+		at = (at + 1) % options.connections;
+		if (longs[at].phase != IDLE)
+			continue;
+		longs[at].phase = ENDING;
+		longs[at].asked_ms = now_ms;
+		if (shutdown(longs[at].fd, SHUT_WR))
+			fail_errno(false, at, errno);
+		count--;
+	}
 }
 
 static void begin(bool is_short, uint32_t index, uint64_t nth)
@@ -204,6 +212,17 @@ static void receive(bool is_short, uint32_t index)
 	struct connection *c = of(is_short, index);
 	ssize_t n;
 
+	if (c->phase == ENDING) {
+		while ((n = read(c->fd, &c->answer, sizeof(c->answer))) > 0)
+			;
+		if (n < 0 && errno != EAGAIN)
+			fail_errno(false, index, errno);
+		else if (n == 0)
+			release(false, index);
+		if (c->phase == FREE)
+			tcp_fill();
+		return;
+	}
 	while ((n = read(c->fd, (char *)&c->answer + c->have, sizeof(c->answer) - c->have)) > 0) {
 		c->have += n;
 		if (c->have < sizeof(c->answer))
@@ -267,7 +286,7 @@ static void begin_short(void)
 static bool overdue(const struct connection *c, int deadline_ms)
 {
 	return (c->phase == CONNECTING && now_ms - c->begun_ms > deadline_ms) ||
-	       (c->phase == ASKED && now_ms - c->asked_ms > deadline_ms);
+	       ((c->phase == ASKED || c->phase == ENDING) && now_ms - c->asked_ms > deadline_ms);
 }
 
 /* A thousand a second. Long-lived connections take turns by their number. */
@@ -294,7 +313,7 @@ int tcp_alive(void)
 	int n = 0;
 
 	for (int i = 0; i < options.connections; i++)
-		n += longs[i].phase > CONNECTING;
+		n += longs[i].phase > ENDING;
 	return n;
 }
 
@@ -327,7 +346,7 @@ void tcp_list(void)
 	for (int i = 0; i < options.connections; i++) {
 		struct connection *c = &longs[i];
 
-		if (c->phase <= CONNECTING || !c->backend[0])
+		if (c->phase <= ENDING || !c->backend[0])
 			continue;
 		printf("%s{\"address\":\"%s\",\"port\":%u,\"family\":%d,\"backend\":\"%.8s\",\"establishedMs\":%.1f}",
 		       between, source_text(c), c->port, c->six ? 6 : 4, c->backend, c->established_ms);
