@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { until } from '../../support/lab/until.js';
 import { NetNs, removeStale } from '../live/netns.js';
 import { OUT } from '../paths.js';
 import type { Loss } from './options.js';
@@ -54,6 +55,9 @@ export class Bed {
       }
       await Promise.all(bed.nodes.map((node) => node.start({ ...options, addresses })));
       for (const node of bed.nodes) for (const other of bed.nodes) if (other !== node) await node.admit(other);
+      for (const node of bed.nodes) {
+        await until('all nodes are heard', async () => (await node.read()).control.admitted >= options.nodes - 1);
+      }
     } catch (error) {
       await bed.close();
       throw error;

@@ -27,6 +27,9 @@ import {
 
 /** As offer.c. */
 const TICK_NS = 256_000_000;
+/** As the agent's membership says that it is there; its engine says with it how far its datagrams have come. */
+const BEACON_MS = 250;
+const BEACON = new Uint8Array(150);
 const LIMITS = { services: 16, backends: 32, pools: 4, vips: 16, accessListEntries: 64, sourceCells: 1024 } as const;
 
 type Start = Extract<Request, { do: 'start' }>;
@@ -39,6 +42,7 @@ class Node {
   readonly #transfer = grpcTransfer({ tls: null, random: randomBytes, wallMs: Date.now });
   readonly #identity: Identity;
   readonly #clock: NodeJS.Timeout;
+  readonly #beacons: NodeJS.Timeout;
   readonly #maps: Started['maps'];
   #server: TransferServer | null = null;
   readonly #control = { admitted: 0, strange: 0 };
@@ -71,6 +75,7 @@ class Node {
         for (const { datagrams } of lost) this.#lost += datagrams;
       },
     );
+    this.#beacons = setInterval(() => this.#engine.control(BEACON, null), BEACON_MS);
   }
 
   async serve(): Promise<Started> {
@@ -135,6 +140,7 @@ class Node {
 
   async close(): Promise<void> {
     clearInterval(this.#clock);
+    clearInterval(this.#beacons);
     this.#engine.close();
     await this.#server?.close();
     this.#object.close();

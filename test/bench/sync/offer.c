@@ -34,8 +34,8 @@
 #define LOOK_NS	    400000
 #define REQUEST_NS  1000000
 #define MAX_WATCHED 8
-/* Outstanding samples looked at each time: beyond that, lags are long anyway. */
-#define MAX_LOOKS 2048
+/* Outstanding samples looked at each time, in turn: more would take the core from who is to deliver them. */
+#define MAX_LOOKS 256
 /* Falls behind rather than catch up by a burst that no network would bring. */
 #define MAX_BURST_NS 20000000ull
 #define QUIET_NS     3000000000ull

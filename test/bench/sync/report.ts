@@ -19,6 +19,13 @@ export function renderReport({ host, cases, transfers, goals, faults }: Report):
   if (cases.length > 0) {
     lines.push('one node announces, its peers merge; each in a process and a namespace of its own, on one bridge');
     lines.push(casesTable(cases));
+    for (const { clients, nodes, wanted, sender } of cases) {
+      if (sender.logOverruns === 0) continue;
+      lines.push(
+        `${clients}, ${nodes - 1} peers, ${wanted}/s: ${sender.logOverruns} log entries were overwritten before they were ` +
+          'read: the sender was kept from its core for a tenth of a second',
+      );
+    }
     lines.push('CPU: of the thread that moves datagrams, ms for 100k sessions. wire: bytes a session, whole frames.');
   }
   if (transfers.length > 0) lines.push('a whole table by transfer', transfersTable(transfers));
