@@ -49,6 +49,7 @@ bool SyncCore::Admit(uint32_t node, uint64_t boot)
 	peer->boot = boot;
 	peer->data.Start(before.data);
 	peer->control.Start(before.control);
+	peer->contact = before.heard != 0; /* it said how far its DATA had come: what follows is ours */
 	peers_[node] = std::move(peer);
 	return true;
 }

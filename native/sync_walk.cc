@@ -38,8 +38,9 @@ TableDigest DigestTable(SyncStore &store, uint32_t ranges, const SyncView &view)
 			continue;
 		uint32_t service = view.names->ServiceWire(ServiceOf(value));
 		uint32_t backend = view.names->BackendWire(BackendOf(value));
-		if (service == 0 || backend == 0 ||
-		    IdleTicks(value, view.tick) > view.names->Timeout(ServiceOf(value), StateOf(value)))
+		/* What is older than can be told cannot be mended either. */
+		uint32_t limit = std::min(view.names->Timeout(ServiceOf(value), StateOf(value)), kOldestAge);
+		if (service == 0 || backend == 0 || IdleTicks(value, view.tick) > limit)
 			continue;
 		uint32_t range = RangeOf(tag, ranges);
 		digest.counts[range]++;

@@ -236,6 +236,19 @@ test('the first number that is seen is no gap; the next ones that are missing ar
   t.is(core.counters()['droppedReplayed'], 1n, 'what was held back for long is not news');
 });
 
+test('what a node sent between its answer and its admission is asked for', (t) => {
+  const { core, store, receive } = receiver();
+  receive(control({ node: 3, sequence: 9n, last: 70n }, Uint8Array.of(1)));
+  receive(data({ node: 3, sequence: 71n }, [row(6n)]));
+  t.is(core.counters()['droppedUnadmitted'], 1n);
+  core.admit(3, 1n);
+  receive(data({ node: 3, sequence: 72n }), ms(1));
+  t.is(core.counters()['missed'], 1n);
+  receive(data({ node: 3, sequence: 71n }, [row(6n)]), ms(2));
+  t.is(core.counters()['repaired'], 1n);
+  t.is(store.rows().length, 1);
+});
+
 test('a loss at the end of a burst is seen by the empty datagram that follows', (t) => {
   const { core, log, store } = node(2);
   const there = receiver();

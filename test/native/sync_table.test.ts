@@ -272,6 +272,7 @@ test('ages of up to two hours are told to six percent, never newer than they are
   }
   put(0, { tag: 42n, service: 1, backend: 1, state: ESTABLISHED, seen: 0x800000 - 31745 });
   t.is((await table.export({ cursor: 0, limit: 10, ranges: 1, wanted: null })).count, 0);
+  t.is((await table.digest(1)).counts[0], 0, 'what cannot be told is not compared');
 });
 
 test('of names that two numbers share the first is found, and they are counted', async (t) => {
