@@ -74,7 +74,10 @@ class Fetching {
 
   async #merge({ boot, cursor, records, expected }: Chunk): Promise<void> {
     const { table, origin, onProgress } = this.options;
-    const { applied, stale, unknown, noRoom } = await table.import(records, origin);
+    const { applied, stale, unknown, noRoom } = await table.import(records, origin).catch((error: Error) => {
+      // Nothing of the chunk was merged; the same peer would send the same again.
+      throw new TransferError(`records that cannot be read: ${error.message}`, false, { cause: error });
+    });
     this.total.records += recordsIn(records);
     this.total.applied += applied;
     this.total.stale += stale;

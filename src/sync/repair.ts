@@ -92,11 +92,14 @@ export class Repair {
     this.#cancel();
     this.#cancel = this.#options.clock.after(ms, () => {
       if (this.#paused > 0 || this.#running !== null) return;
-      this.#running = this.#next().finally(() => {
-        this.#running = null;
-        const now = this.#options.clock.monotonicMs();
-        this.#later(this.#urgent.size > 0 ? REST_MS : Math.max(REST_MS, this.#nextTurnMs - now));
-      });
+      const fault = (err: unknown): void => this.#options.log.error({ err }, 'tables could not be compared');
+      this.#running = this.#next()
+        .catch(fault)
+        .finally(() => {
+          this.#running = null;
+          const now = this.#options.clock.monotonicMs();
+          this.#later(this.#urgent.size > 0 ? REST_MS : Math.max(REST_MS, this.#nextTurnMs - now));
+        });
     });
   }
 

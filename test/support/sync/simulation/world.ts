@@ -227,7 +227,12 @@ export class World {
     if (!flow.established || serves === flow.backend || !node.backends.includes(flow.backend)) return;
     if (this.#mustHold(flow, node)) {
       this.violate(`connection ${flow.number} went from backend ${flow.backend} to ${serves} when ${node.name} got it`);
-    } else this.tally.excused++;
+    } else {
+      this.tally.excused++;
+      this.note(
+        `connection ${flow.number} changed hands at ${node.name}: what ${flow.announcer?.name} announced could not reach it`,
+      );
+    }
   }
 
   /** ---- what has to hold ---- */
