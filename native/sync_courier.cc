@@ -15,7 +15,8 @@ namespace
 constexpr int kBusyMs = 1, kIdleMs = 5;
 /* The log has room for a tenth of a second of connections: agents that compile or compete have to let this one by. */
 constexpr int kNice = -10;
-constexpr uint64_t kReportNs = 100'000'000; /* losses are told in sums, messages at once */
+constexpr uint64_t kRenewNs = 2'000'000'000; /* an interface that was made anew is noticed */
+constexpr uint64_t kReportNs = 100'000'000;  /* losses are told in sums, messages at once */
 
 uint64_t ThreadCpuNs()
 {
@@ -57,6 +58,10 @@ bool SyncCourier::Turn()
 		sched_yield();
 	std::lock_guard<std::mutex> lock(mutex_);
 	uint64_t now = MonotonicNs();
+	if (now - renewed_ns_ >= kRenewNs) {
+		renewed_ns_ = now;
+		socket_.Renew();
+	}
 	size_t received = socket_.Receive([&](const uint8_t *data, size_t size, const SyncEndpoint &from) {
 		core_.Receive(data, size, from, now);
 	});

@@ -57,12 +57,13 @@ class SyncCourier : public Courier
 	void Wait(bool busy);
 
 	SyncCore core_;	    /* by mutex_ */
-	SyncSocket socket_; /* by mutex_ once the thread runs, but its descriptors */
+	SyncSocket socket_; /* by mutex_ once the thread runs; its descriptors change in the thread alone */
 	std::mutex mutex_;
 	std::atomic<int> waiting_ = 0; /* calls that wait for mutex_: they go first */
 	std::atomic<uint64_t> cpu_ns_ = 0;
 	std::atomic<int> send_error_ = 0;
 	uint64_t reported_ns_ = 0; /* own thread */
+	uint64_t renewed_ns_ = 0;  /* own thread */
 };
 
 } // namespace spillway

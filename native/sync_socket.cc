@@ -169,16 +169,29 @@ int SyncSocket::OpenGroup(const SyncAddresses &addresses, unsigned index, const 
 
 int SyncSocket::Open(const SyncAddresses &addresses, const char *&call)
 {
+	addresses_ = addresses;
 	call = "if_nametoindex";
-	scope_ = if_nametoindex(addresses.interface.c_str());
+	scope_ = if_nametoindex(addresses_.interface.c_str());
 	if (scope_ == 0)
 		return errno;
-	multicast_ = addresses.multicast;
-	group_endpoint_ = addresses.group;
-	peers_ = addresses.peers;
-	if (int error = OpenOwn(addresses, scope_, call))
-		return error;
-	return multicast_ ? OpenGroup(addresses, scope_, call) : 0;
+	int error = OpenOwn(addresses_, scope_, call);
+	if (error == 0 && addresses_.multicast)
+		error = OpenGroup(addresses_, scope_, call);
+	return error;
+}
+
+void SyncSocket::Renew()
+{
+	unsigned index = if_nametoindex(addresses_.interface.c_str());
+	if (index == 0 || index == scope_)
+		return;
+	const char *call = nullptr;
+	Close();
+	if (Open(SyncAddresses(addresses_), call) == 0)
+		return;
+	/* Its address may not be there yet: the next time. Until then what is sent is an error. */
+	Close();
+	scope_ = 0;
 }
 
 size_t SyncSocket::ReceiveFrom(int fd, const Receiver &receiver)
@@ -250,10 +263,10 @@ SyncSocket::Sent SyncSocket::Send(const std::vector<Outgoing> &out)
 	for (const Outgoing &outgoing : out) {
 		if (!outgoing.everyone)
 			Queue(outgoing, outgoing.to, sent);
-		else if (multicast_)
-			Queue(outgoing, group_endpoint_, sent);
+		else if (addresses_.multicast)
+			Queue(outgoing, addresses_.group, sent);
 		else
-			for (const SyncEndpoint &peer : peers_)
+			for (const SyncEndpoint &peer : addresses_.peers)
 				Queue(outgoing, peer, sent);
 	}
 	Flush(sent);

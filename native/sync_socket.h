@@ -31,6 +31,8 @@ class SyncSocket
 	~SyncSocket();
 	/* 0, or an errno with what failed. */
 	int Open(const SyncAddresses &addresses, const char *&call);
+	/* Opens anew when the interface of this name is another one by now: memberships went with the old one. */
+	void Renew();
 	/* Address and port are free at once. */
 	void Close()
 	{
@@ -39,7 +41,7 @@ class SyncSocket
 	}
 	void SetPeers(std::vector<SyncEndpoint> peers)
 	{
-		peers_ = std::move(peers);
+		addresses_.peers = std::move(peers);
 	}
 
 	using Receiver = std::function<void(const uint8_t *data, size_t size, const SyncEndpoint &from)>;
@@ -72,10 +74,8 @@ class SyncSocket
 	void Flush(Sent &sent);
 
 	Fd own_, group_;
-	unsigned scope_ = 0; /* of link-local addresses */
-	bool multicast_ = false;
-	SyncEndpoint group_endpoint_;
-	std::vector<SyncEndpoint> peers_;
+	unsigned scope_ = 0; /* number of the interface; 0: not open */
+	SyncAddresses addresses_;
 	std::unique_ptr<Buffers> buffers_;
 };
 

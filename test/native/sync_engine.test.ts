@@ -72,7 +72,7 @@ test('thousands of sessions at once all arrive', async (t) => {
   t.deepEqual(await two!.store.table.digest(64), await one!.store.table.digest(64));
 });
 
-test('a multicast group of IPv4 and of IPv6, a peer that cannot be reached, and what others send to the port', async (t) => {
+test('a multicast group of IPv4 and of IPv6, a cut cable, an interface made anew, and a peer that cannot be reached', async (t) => {
   t.deepEqual(await runChild('sync-group', { ownNetwork: true }), {
     four: { sessions: 1, messages: [1] },
     six: { sessions: 1, messages: [1] },

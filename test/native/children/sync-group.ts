@@ -1,6 +1,6 @@
 /**
  * In a network namespace of its own, which is both ends of a cable: nodes find each other by a group of IPv4 and of
- * IPv6; one has a peer to which there is no way; datagrams are lost, asked for and sent again.
+ * IPv6; datagrams are lost, asked for and sent again; the cable is replaced; one has a peer to which there is no way.
  */
 import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
@@ -9,8 +9,7 @@ import { engineNode } from '../sync-engine-fixture.js';
 
 const ip = (...words: string[]): void => void execFileSync('ip', words);
 ip('link', 'set', 'lo', 'up');
-ip('link', 'add', 'nat0', 'type', 'veth', 'peer', 'name', 'nat1');
-for (const [i, name] of ['nat0', 'nat1'].entries()) {
+function prepare(i: number, name: string): void {
   ip('address', 'add', `192.0.2.${i + 1}/24`, 'dev', name);
   ip('address', 'add', `2001:db8::${i + 1}/64`, 'dev', name, 'nodad');
   ip('link', 'set', name, 'up');
@@ -18,6 +17,11 @@ for (const [i, name] of ['nat0', 'nat1'].entries()) {
   writeFileSync(`/proc/sys/net/ipv4/conf/${name}/accept_local`, '1');
   writeFileSync(`/proc/sys/net/ipv4/conf/${name}/rp_filter`, '0');
 }
+function makeCable(): void {
+  ip('link', 'add', 'nat0', 'type', 'veth', 'peer', 'name', 'nat1');
+  for (const [i, name] of ['nat0', 'nat1'].entries()) prepare(i, name);
+}
+makeCable();
 writeFileSync('/proc/sys/net/ipv4/conf/all/rp_filter', '0');
 
 async function pair(addresses: readonly [string, string], group: string) {
@@ -48,6 +52,14 @@ await waitUntil(() => sent() === 2n, 'the session was sent into nothing');
 ip('link', 'set', 'nat1', 'up');
 await waitUntil(() => four.two.store.rows().length === 2, 'the session that was lost');
 const repaired = four.two.engine.counters()['repaired']! > 0n;
+
+/* Made anew, as by a restart of the network: the same names, other interfaces. */
+ip('link', 'del', 'nat0');
+makeCable();
+four.one.establish(5, 79n);
+await waitUntil(() => four.two.store.rows().length === 3, 'a session over the new interfaces', 20_000);
+const { datagrams } = four.two.engine.peers()[0]!;
+await waitUntil(() => four.two.engine.peers()[0]!.datagrams > datagrams + 2n, 'the group over the new interfaces');
 four.one.engine.close();
 four.two.engine.close();
 
