@@ -42,6 +42,8 @@ export class Bed {
   /** That nobody can reach to tell it of a change. */
   readonly unreachable = new Set<LbName>();
   weights: Weights = allBackends;
+  /** How often connections were made that rest on their sessions. */
+  unsettled = 0;
   #load: Load | null = null;
 
   private constructor(

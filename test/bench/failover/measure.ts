@@ -1,4 +1,5 @@
 /** One event: what broke, what failed, for how long nobody was answered, and until when. */
+import { backendNames } from '../../support/lab/lab.js';
 import { pause, until } from '../../support/lab/until.js';
 import type { Bed } from './bed.js';
 import { converge, tellDifferences } from './converged.js';
@@ -55,8 +56,10 @@ export async function restore(bed: Bed): Promise<void> {
  * Half of the connections are made while a backend gets no new ones: a third of these would go there if they were chosen
  * now, and rest on their sessions alone. Else any node would choose as the one before, without knowing anything.
  */
-export async function unsettle(bed: Bed, { backend }: Cast): Promise<void> {
+export async function unsettle(bed: Bed): Promise<void> {
   const { weights } = bed;
+  /* Each in its turn: of one alone, nothing would be left. */
+  const backend = backendNames[bed.unsettled++ % backendNames.length]!;
   await bed.apply({ ...weights, [backend]: 0 });
   await renew(bed, Math.ceil(bed.options.connections / 2));
   await bed.apply(weights);

@@ -87,7 +87,7 @@ async function orExplain(bed: Bed, task: () => Promise<void>): Promise<void> {
 
 export async function play(bed: Bed, scene: Scene, cast: Cast): Promise<Result[]> {
   const results: Result[] = [];
-  await orExplain(bed, () => unsettle(bed, cast));
+  await orExplain(bed, () => unsettle(bed));
   await scene.prepare?.(bed, cast);
   for (const act of scene.acts) {
     await orExplain(bed, () => restore(bed));

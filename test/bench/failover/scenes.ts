@@ -11,6 +11,7 @@ import { allBackends, type Bed } from './bed.js';
 import { mustConverge } from './converged.js';
 import { cut, loseSync, mend, partition, setLink, stopLosing } from './faults.js';
 import { monotonicMs } from './load.js';
+import { renew } from './measure.js';
 
 /** Whom it happens to. */
 export interface Cast {
@@ -121,7 +122,7 @@ export const scenes: readonly Scene[] = [
     prepare: async (bed, { backend }) => {
       const { [backend]: _, ...others } = allBackends;
       await bed.apply(others);
-      bed.load.churn(bed.options.connections);
+      await renew(bed, bed.options.connections);
     },
     acts: [
       act('backend-change-then-node-death', async (bed, cast) => {
