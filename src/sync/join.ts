@@ -50,6 +50,8 @@ type End = Omit<JoinResult, 'durationMs'>;
 class Joining {
   readonly #options: JoinOptions;
   #mended = 0;
+  /** Whose sessions came, if not all. */
+  #from: string | null = null;
   #reasons = new Map<string, string>();
 
   constructor(options: JoinOptions) {
@@ -63,7 +65,7 @@ class Joining {
       const candidates = candidatesOf(this.#options.peers());
       if (candidates.length === 0) return this.#alone();
       for (const peer of candidates) {
-        const end = await this.#from(peer);
+        const end = await this.#tryFrom(peer);
         if (end !== null) return end;
         if (signal.aborted) return this.#failed();
       }
@@ -96,9 +98,8 @@ class Joining {
   }
 
   async #failed(): Promise<End> {
-    const [from] = this.#reasons.keys();
     const reason = [...this.#reasons.values()].join('; ') || `not done within ${this.#options.timeoutMs} ms`;
-    return { from: from ?? null, sessions: await this.#sessions(), mendedRanges: this.#mended, reason };
+    return { from: this.#from, sessions: await this.#sessions(), mendedRanges: this.#mended, reason };
   }
 
   async #sessions(): Promise<number> {
@@ -107,7 +108,7 @@ class Joining {
   }
 
   /** null: another peer has to be tried. */
-  async #from(peer: PeerState): Promise<End | null> {
+  async #tryFrom(peer: PeerState): Promise<End | null> {
     const { connect, log, signal } = this.#options;
     const client = connect(peer);
     try {
@@ -151,7 +152,10 @@ class Joining {
     return fetchSessions({
       ...{ client, table, clock, signal, wanted, ranges: wanted === null ? 0 : RANGES },
       origin: peer.node & 0xffff,
-      onProgress: ({ records, expected }) => onProgress({ from: peer.name, sessions: records, expected }),
+      onProgress: ({ records, expected }) => {
+        this.#from = peer.name;
+        onProgress({ from: peer.name, sessions: records, expected });
+      },
     });
   }
 }

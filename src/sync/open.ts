@@ -121,11 +121,11 @@ export async function openSync(options: SyncOptions): Promise<ClusterSync> {
     throw error;
   }
   engine = running;
-  const connect = (peer: PeerState) =>
-    ports.transfer.connect(
-      { name: peer.name, address: peer.from.address, port: peer.beacon?.transferPort ?? config.port, boot: peer.boot },
-      identity,
-    );
+  const connect = ({ name: of, from, beacon, boot: ofBoot }: PeerState) => {
+    const said = beacon?.transferPort ?? 0;
+    const port = said > 0 && said < 65_536 ? said : config.port;
+    return ports.transfer.connect({ name: of, address: from.address, port, boot: ofBoot }, identity);
+  };
   const present = (): readonly PeerState[] =>
     membership?.book.all().filter(({ alive, admitted }) => alive && admitted) ?? [];
   const repair = new Repair({ table, clock, log, peers: present, connect });

@@ -1,8 +1,10 @@
 import test from 'ava';
+import * as fc from 'fast-check';
 import type { NodeReport } from '../../../src/cluster/types.js';
 import { Membership } from '../../../src/sync/membership.js';
 import type { PeerState } from '../../../src/sync/peer_book.js';
 import { decodeControl, encodeControl, nodeId } from '../../../src/sync/wire.js';
+import { holds } from '../../support/holds.js';
 import { Random } from '../../support/random.js';
 import { Hub } from '../../support/sync/hub.js';
 import { SimClock } from '../../support/sync/sim_clock.js';
@@ -274,6 +276,85 @@ test('verdicts come to every peer, to those that begin later, too, and are no op
   world.hub.drops = ({ body }) => decodeControl(body)?.verdicts !== undefined;
   await world.clock.advance(11_000);
   t.is(b.peers()[0]!.verdicts, null);
+});
+
+const said = (): fc.Arbitrary<Uint8Array> => {
+  const big = fc.bigInt({ min: 0n, max: (1n << 64n) - 1n });
+  const small = fc.integer({ min: 0, max: 0xffff_ffff });
+  const ids = fc.array(big, { maxLength: 20 });
+  return fc
+    .oneof(
+      fc.record({
+        beacon: fc.record({
+          name: fc.string(),
+          life: fc.integer({ min: 0, max: 9 }),
+          flowKeyDigest: big,
+          sessions: big,
+          resync: big,
+          transferPort: small,
+          oldestWire: small,
+          newestWire: small,
+          sentAtUs: fc.bigInt({ min: -(1n << 63n), max: (1n << 63n) - 1n }),
+        }),
+      }),
+      fc.record({
+        verdicts: fc.record({
+          configDigest: big,
+          edition: big,
+          page: small,
+          pages: small,
+          unhealthy: ids,
+          unknown: ids,
+        }),
+      }),
+      fc.record({ challenge: fc.record({ nonce: big, bootId: fc.oneof(big, fc.constant(100n)) }) }),
+      fc.record({ answer: fc.record({ nonce: big }) }),
+      fc.constant({ goodbye: {} }),
+    )
+    .map((message) => encodeControl(message as never));
+};
+
+test('whatever genuine datagrams say, in whatever order, nothing throws, nobody unproved is let in, and little is remembered', async (t) => {
+  const world = new World();
+  const a = world.node('lb1', { address: '10.0.0.1', boot: 100n });
+  await world.clock.advance(10);
+  const bodies = fc.oneof(fc.uint8Array({ maxLength: 200 }), said());
+  const senders = fc.record({
+    node: fc.oneof(fc.nat(400), fc.constant(nodeId('lb1'))),
+    boot: fc.bigInt({ min: 0n, max: 9n }),
+  });
+  holds(
+    fc.property(fc.array(fc.tuple(senders, bodies), { maxLength: 50 }), (datagrams) => {
+      for (const [sender, body] of datagrams) {
+        a.members.take({ ...sender, admitted: false, from: { address: '10.0.0.99', port: 1 }, body });
+      }
+    }),
+    { numRuns: 300 },
+  );
+  await world.clock.advance(5000);
+  t.is(a.engine.admitted.size, 0);
+  t.deepEqual(a.peers(), []);
+  t.deepEqual(a.members.problems(), []);
+});
+
+test('a peer that has proved itself may say anything', async (t) => {
+  const world = new World();
+  const a = world.node('lb1', { address: '10.0.0.1', boot: 100n });
+  world.node('lb2', { address: '10.0.0.2', boot: 200n });
+  await world.clock.advance(500);
+  const sender = { node: nodeId('lb2'), boot: 200n, admitted: true, from: { address: '10.0.0.2', port: 1 } };
+  holds(
+    fc.property(fc.array(said(), { maxLength: 30 }), (bodies) => {
+      for (const body of bodies) a.members.take({ ...sender, body });
+      t.true(a.peers().length <= 1);
+      t.true(a.members.problems().every((text) => text.length > 0));
+    }),
+    { numRuns: 300 },
+  );
+  world.hub.drops = () => false;
+  await world.clock.advance(1000);
+  t.deepEqual(a.alive(), ['lb2']);
+  t.is(a.engine.admitted.get(nodeId('lb2')), 200n);
 });
 
 test('what is no message of ours is ignored', async (t) => {
