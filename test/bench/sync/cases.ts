@@ -49,8 +49,8 @@ export interface TransferCase extends Transferred {
   readonly wrongBackend: number;
 }
 
-/** Above all rates offered: the announcer is not to hold anything back. */
-const RECORDS_PER_SECOND = 1_000_000;
+/** An agent's limit unless configured; a session takes one record. */
+const RECORDS_PER_SECOND = 250_000;
 
 /** So that every session finds room without others being moved. */
 const roomFor = (sessions: number): number => Math.ceil(sessions * 1.5);
