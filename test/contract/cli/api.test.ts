@@ -128,7 +128,7 @@ test('status, backends, explain, version and reconcile of the API server', async
   t.regex((await spillway(['status'], agent)).stdout, /^Node +lb1, spillway 0\.1\.0[\s\S]*^web\/https/m);
   t.regex(
     (await spillway(['backends'], agent)).stdout,
-    /^web\/https +pool\/be1 +203\.0\.113\.11 +eth0 +100 +unchecked +yes/m,
+    /^web\/https +pool\/be1 +203\.0\.113\.11 +a +eth0 +100 +unchecked +yes/m,
   );
   t.regex((await spillway(['explain', 'tcp', '198.51.100.7:1', '192.0.2.9:2'], agent)).stdout, /pass: not_vip/);
   const { stdout } = await spillway(['version'], agent);
