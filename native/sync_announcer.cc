@@ -48,6 +48,7 @@ bool SyncAnnouncer::Poll(uint64_t now_ns, SyncPacker &packer, std::vector<Outgoi
 	young_bucket_.Refill(now_ns);
 	for (SyncLog &log : logs_)
 		more |= DrainLog(log, now_ns, view, packer, out);
+	TellReopened(view, packer, out);
 	TellDeferred(now_ns, view, packer, out);
 	if (!logs_.empty())
 		Refresh(now_ns, view, packer, out);
@@ -114,8 +115,34 @@ bool SyncAnnouncer::IsNews(uint32_t slot, const Telling &telling)
 	if (last.tag == record.tag && last.backend == record.backend && last.tick == telling.tick &&
 	    last.state == record.state)
 		return false;
+	/* Of one tick, peers let what is closing stay: they are told again when it can be told as later. */
+	if (last.tag == record.tag && last.backend == record.backend && last.tick == telling.tick &&
+	    last.state == SESSION_CLOSING && record.state == SESSION_ESTABLISHED && reopened_.size() < kMostYoung)
+		reopened_.push_back({slot, telling.tick});
 	last = {record.tag, record.backend, telling.tick, record.state};
 	return true;
+}
+
+/* A client that comes from the same port at once, as after a reset by a backend that held its last connection half
+ * open. */
+void SyncAnnouncer::TellReopened(const SyncView &view, SyncPacker &packer, std::vector<Outgoing> &out)
+{
+	while (!reopened_.empty() && reopened_.front().tick != view.tick) {
+		Reopened reopened = reopened_.front();
+		reopened_.pop_front();
+		std::optional<Telling> told = store_.Read(reopened.slot, view);
+		if (!told || told->record.state != SESSION_ESTABLISHED)
+			continue;
+		/* Silent since: a tick too young, or it would lose again. */
+		if (told->tick == reopened.tick && told->record.age > 0)
+			told->record.age--;
+		if (!bucket_.Take()) {
+			LeaveOut(1);
+			continue;
+		}
+		store_.Heard(reopened.slot, told->tick);
+		packer.Add(told->record, out);
+	}
 }
 
 void SyncAnnouncer::TellDeferred(uint64_t now_ns, const SyncView &view, SyncPacker &packer, std::vector<Outgoing> &out)

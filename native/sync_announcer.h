@@ -37,6 +37,7 @@ class SyncAnnouncer
 	bool DrainLog(SyncLog &log, uint64_t now_ns, const SyncView &view, SyncPacker &packer,
 		      std::vector<Outgoing> &out);
 	void Tell(uint32_t slot, uint64_t now_ns, const SyncView &view, SyncPacker &packer, std::vector<Outgoing> &out);
+	void TellReopened(const SyncView &view, SyncPacker &packer, std::vector<Outgoing> &out);
 	void TellDeferred(uint64_t now_ns, const SyncView &view, SyncPacker &packer, std::vector<Outgoing> &out);
 	void Refresh(uint64_t now_ns, const SyncView &view, SyncPacker &packer, std::vector<Outgoing> &out);
 	bool IsNews(uint32_t slot, const Telling &telling);
@@ -55,7 +56,12 @@ class SyncAnnouncer
 	SyncCounters &counters_;
 	std::vector<SyncLog> logs_;
 	std::deque<Deferred> young_; /* bounded */
-	std::vector<Told> told_;     /* by the lower bits of the slot */
+	/* Closed and open again within a tick: see IsNews. Bounded. */
+	struct Reopened {
+		uint32_t slot, tick;
+	};
+	std::deque<Reopened> reopened_;
+	std::vector<Told> told_; /* by the lower bits of the slot */
 	TokenBucket bucket_, young_bucket_;
 	uint64_t unannounced_ = 0;
 	uint32_t walk_slot_ = 0;

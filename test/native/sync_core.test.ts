@@ -22,6 +22,7 @@ import {
 
 const ESTABLISHED = 2;
 const YOUNG = 1;
+const CLOSING = 3;
 
 const row = (tag: bigint, changes: Partial<WireRow> = {}): WireRow => ({
   tag,
@@ -512,6 +513,32 @@ test('a session that peers have not heard of for a quarter of its timeout is tol
   t.is(two.store.rows()[0]!.seen, tick);
   t.is(two.core.counters()['recordsSent'], 0n);
 });
+
+for (const silent of [false, true]) {
+  test(`a connection from a port that was closed within the same tick is known to others a tick later${silent ? ', though it says nothing' : ''}`, (t) => {
+    const [one, two] = [node(1), node(2)];
+    two.core.admit(1, 1n);
+    const session = { tag: 77n, service: 1, backend: 1 };
+    const run = (now: number): void => {
+      for (const { datagram: bytes } of sentBy(one.core, ms(now))) two.core.receive(bytes, FROM, ms(now));
+    };
+    const states = [ESTABLISHED, CLOSING, YOUNG, ESTABLISHED];
+    states.forEach((state, at) => {
+      one.store.put(1, { ...session, state, seen: 5000 });
+      if (state !== YOUNG) one.log.write(1);
+      run(at + 1);
+    });
+    t.is(two.store.rows()[0]!.state, CLOSING, 'of one tick, what is closing stays');
+    for (const { store } of [one, two]) store.setTick(5001);
+    if (!silent) one.store.put(1, { ...session, state: ESTABLISHED, seen: 5001 });
+    run(10);
+    t.like(two.store.rows()[0], { state: ESTABLISHED, seen: 5001 });
+    t.is(two.store.rows().length, 1);
+    const before = one.core.counters()['recordsSent'];
+    run(20);
+    t.is(one.core.counters()['recordsSent'], before, 'once');
+  });
+}
 
 interface Wire {
   readonly loss: number;
