@@ -115,16 +115,16 @@ bool SyncAnnouncer::IsNews(uint32_t slot, const Telling &telling)
 	if (last.tag == record.tag && last.backend == record.backend && last.tick == telling.tick &&
 	    last.state == record.state)
 		return false;
-	/* Of one tick, peers let what is closing stay: they are told again when it can be told as later. */
-	if (last.tag == record.tag && last.backend == record.backend && last.tick == telling.tick &&
-	    last.state == SESSION_CLOSING && record.state == SESSION_ESTABLISHED && reopened_.size() < kMostYoung)
+	/* Of one tick, peers may let what is closing, or the other backend, stay: told again when it can be told as later. */
+	bool tied = last.tag == record.tag && last.tick == telling.tick &&
+		    (last.state == SESSION_CLOSING || last.backend != record.backend);
+	if (tied && record.state == SESSION_ESTABLISHED && reopened_.size() < kMostYoung)
 		reopened_.push_back({slot, telling.tick});
 	last = {record.tag, record.backend, telling.tick, record.state};
 	return true;
 }
 
-/* A client that comes from the same port at once, as after a reset by a backend that held its last connection half
- * open. */
+/* A client that comes from the same port at once, or whose session selected anew. */
 void SyncAnnouncer::TellReopened(const SyncView &view, SyncPacker &packer, std::vector<Outgoing> &out)
 {
 	while (!reopened_.empty() && reopened_.front().tick != view.tick) {
