@@ -115,7 +115,8 @@ bool SyncAnnouncer::IsNews(uint32_t slot, const Telling &telling)
 	if (last.tag == record.tag && last.backend == record.backend && last.tick == telling.tick &&
 	    last.state == record.state)
 		return false;
-	/* Of one tick, peers may let what is closing, or the other backend, stay: told again when it can be told as later. */
+	/* Of one tick, peers may let what is closing, or the other backend, stay: told again when it can be told as
+	 * later. */
 	bool tied = last.tag == record.tag && last.tick == telling.tick &&
 		    (last.state == SESSION_CLOSING || last.backend != record.backend);
 	if (tied && record.state == SESSION_ESTABLISHED && reopened_.size() < kMostYoung)

@@ -123,7 +123,12 @@ test.serial('so it is while a configuration goes round, and when the agent start
   }
   await agents.lb1.kill('SIGKILL');
   await agents.lb1.start();
-  t.like(await seenBy('lb1', 'be1'), { health: 'UNHEALTHY', agreedHealth: 'HEALTHY', up: true });
+  // What was found last may not be on disk yet when an agent is killed: then it is found again.
+  await until('lb1 sees be1 fail again', async () => {
+    const { health, agreedHealth, up } = await seenBy('lb1', 'be1');
+    t.deepEqual({ agreedHealth, up }, { agreedHealth: 'HEALTHY', up: true });
+    return health === 'UNHEALTHY';
+  });
   await hearEachOther();
   t.like(await seenBy('lb1', 'be1'), { health: 'UNHEALTHY', agreedHealth: 'HEALTHY', up: true });
   await breakProbes('lb1', 'del', 'be1');
