@@ -56,7 +56,10 @@ export class HealthAgreement {
     this.#book = new VoterBook({ clock: options.clock, onExpiry: () => this.#vote(this.#heard) });
   }
 
-  /** From now on the nodes of the cluster are heard, and hear of this one. Returns what ends that. */
+  /**
+   * From now on the nodes of the cluster are heard, and hear of this one. Returns what ends that: what counted last
+   * counts on, for the kernel forwards by it after the agent's end.
+   */
   connect(nodes: AgreementNodes): () => void {
     this.#nodes = nodes;
     const unwatch = nodes.onPeers(() => this.#hear());
@@ -66,9 +69,8 @@ export class HealthAgreement {
     return () => {
       unwatch();
       this.#nodes = null;
-      this.#endPatience();
+      this.#cancelPatience();
       this.#book.close();
-      this.#vote(nobody);
     };
   }
 
@@ -112,7 +114,7 @@ export class HealthAgreement {
   /** This node alone sees many backends fail that pass for the others. */
   get suspect(): boolean {
     const { suspectPercent: percent } = this.#options.config;
-    this.#suspect ??= isSuspect(this.#unhealthy, { checked: this.#keyOf.keys(), peers: this.#voters, percent });
+    this.#suspect ??= isSuspect(this.#unhealthy, { checked: this.#keyOf, peers: this.#voters, percent });
     return this.#suspect;
   }
 
@@ -126,8 +128,9 @@ export class HealthAgreement {
 
   #tell(): void {
     this.#suspect = null;
+    if (this.#nodes === null) return;
     const [unhealthy, unknown] = [new Set(this.#unhealthy), new Set(this.#unknown)];
-    this.#nodes?.setVerdicts({ configDigest: this.#configDigest, unhealthy, unknown });
+    this.#nodes.setVerdicts({ configDigest: this.#configDigest, unhealthy, unknown });
   }
 
   #hear(): void {
