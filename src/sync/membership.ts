@@ -9,6 +9,8 @@ import { VerdictSender } from './verdict_pages.js';
 import { type Beacon, type ControlMessage, decodeControl, encodeControl, nodeId, type VerdictPage } from './wire.js';
 
 const LOOK_MS = 100;
+/** Looks that lie further apart: this process stood still, and what came meanwhile is not read yet. */
+const STALL_MS = 300;
 /**
  * Silent for so long, a start has to show again that it is there, and an older one would be taken in its place: a clock
  * was set back. Until then the engine knows its numbers, and asks for what was lost meanwhile.
@@ -45,6 +47,7 @@ export class Membership {
   readonly #verdicts: VerdictSender;
   readonly #doubles = new Map<string, number>();
   #tooMany = -Infinity;
+  #lookedMs: number;
   #cancelLook: () => void = () => {};
   #closed = false;
 
@@ -59,6 +62,7 @@ export class Membership {
       send: (body, to) => engine.control(body, to),
     });
     this.#verdicts = new VerdictSender({ clock, send: (body) => engine.control(body, null) });
+    this.#lookedMs = clock.monotonicMs();
     this.#look();
   }
 
@@ -183,7 +187,12 @@ export class Membership {
 
   #look(): void {
     const { clock, engine, onChange, onGone } = this.#options;
-    const { changed, forgotten } = this.book.look(clock.monotonicMs(), engine.peers());
+    const now = clock.monotonicMs();
+    const gap = now - this.#lookedMs;
+    this.#lookedMs = now;
+    // Timers run before sockets are read: the time in which nobody listened is nobody's silence.
+    if (gap > STALL_MS) this.book.excuse(gap - LOOK_MS, now);
+    const { changed, forgotten } = this.book.look(now, engine.peers());
     for (const node of forgotten) engine.forget(node);
     for (const peer of this.book.all()) {
       if (peer.alive || !peer.proved || clock.monotonicMs() - peer.heardMs < GONE_MS) continue;

@@ -86,6 +86,11 @@ export class PeerBook {
     return true;
   }
 
+  /** For so long nobody could be heard. */
+  excuse(ms: number, nowMs: number): void {
+    for (const peer of this.#peers.values()) peer.heardMs = Math.min(nowMs, peer.heardMs + ms);
+  }
+
   /** Looks who is there. @returns those for whom that changed, and whether anyone was forgotten. */
   look(nowMs: number, counts: readonly SyncPeerCounts[]): { changed: PeerState[]; forgotten: number[] } {
     const changed: PeerState[] = [];

@@ -42,11 +42,16 @@ export class SimClock implements Clock {
       if (next === undefined || next.atMs > endMs) break;
       this.#pop();
       if (!this.#live.delete(next)) continue;
-      this.#nowMs = next.atMs;
+      this.#nowMs = Math.max(this.#nowMs, next.atMs);
       next.run();
       if (next.settles) await this.settle();
     }
     this.#nowMs = endMs;
+  }
+
+  /** The process stands still: what is due meanwhile runs afterwards, late. */
+  stall(ms: number): void {
+    this.#nowMs += ms;
   }
 
   #push(timer: Timer): void {

@@ -337,6 +337,26 @@ test('whatever genuine datagrams say, in whatever order, nothing throws, nobody 
   t.deepEqual(a.members.problems(), []);
 });
 
+test('a node that stood still for a while takes nobody for dead: it was not there to hear', async (t) => {
+  const world = new World();
+  const a = world.node('lb1', { address: '10.0.0.1', boot: 100n });
+  world.node('lb2', { address: '10.0.0.2', boot: 200n });
+  await world.clock.advance(1000);
+  const before = a.changes.length;
+  // No beacon is read before the first look: those that come are lost for now.
+  world.hub.drops = () => true;
+  world.clock.stall(60_000);
+  await world.clock.advance(300);
+  t.deepEqual(a.alive(), ['lb2']);
+  world.hub.drops = () => false;
+  await world.clock.advance(500);
+  t.deepEqual(a.alive(), ['lb2']);
+  t.is(a.changes.length, before);
+  world.hub.drops = () => true;
+  await world.clock.advance(1500);
+  t.deepEqual(a.alive(), [], 'who is silent while it listens is dead');
+});
+
 test('a peer that has proved itself may say anything', async (t) => {
   const world = new World();
   const a = world.node('lb1', { address: '10.0.0.1', boot: 100n });
