@@ -51,19 +51,34 @@ function opinionOf({ unhealthy, unknown, has }: Voter, id: bigint): HealthState 
 
 /**
  * Does this node alone see more than `percent` of the checks fail that pass for the others? Those that any other sees
- * fail, or of which no other has an opinion, do not count.
+ * fail, or of which no other has an opinion, do not count. Costs what this node sees fail, not the number of checks:
+ * counting ends where the rest can change nothing.
  */
 export function isSuspect(
   unhealthy: ReadonlySet<bigint>,
-  { checked, peers, percent }: { checked: Iterable<bigint>; peers: readonly Voter[]; percent: number },
+  { checked, peers, percent }: { checked: Checked; peers: readonly Voter[]; percent: number },
 ): boolean {
   if (unhealthy.size === 0 || peers.length === 0) return false;
-  let [alone, all] = [0, 0];
-  for (const id of checked) {
-    const says = peers.map((peer) => opinionOf(peer, id));
-    if (!says.includes('healthy') || says.includes('unhealthy')) continue;
-    all++;
-    if (unhealthy.has(id)) alone++;
+  let alone = 0;
+  for (const id of unhealthy) if (checked.has(id) && passesElsewhere(id, peers)) alone++;
+  if (alone === 0 || alone * 100 > percent * checked.size) return alone > 0;
+  let all = 0;
+  for (const id of checked.keys()) {
+    if (passesElsewhere(id, peers)) all++;
+    if (percent * all >= alone * 100) return false;
   }
-  return alone * 100 > percent * all;
+  return true;
+}
+
+/** A set of ids, or a map by them. */
+type Checked = Pick<ReadonlySet<bigint>, 'has' | 'keys' | 'size'>;
+
+function passesElsewhere(id: bigint, peers: readonly Voter[]): boolean {
+  let passes = false;
+  for (const peer of peers) {
+    const opinion = opinionOf(peer, id);
+    if (opinion === 'unhealthy') return false;
+    passes ||= opinion === 'healthy';
+  }
+  return passes;
 }

@@ -168,3 +168,22 @@ test('suspicion is what counting one by one says', (t) => {
     { numRuns: 1000 },
   );
 });
+
+test('of 50,000 checks those that fail are looked at, and few of the rest', (t) => {
+  const all = new Set(Array.from({ length: 50_000 }, (_, i) => BigInt(i)));
+  let asked = 0;
+  const peer: Voter = {
+    unhealthy: new Set(),
+    unknown: new Set(),
+    has: () => {
+      asked++;
+      return true;
+    },
+  };
+  t.false(isSuspect(new Set([1n, 2n]), { checked: all, peers: [peer], percent: 50 }));
+  t.true(asked <= 6, `${asked}`);
+  asked = 0;
+  const sameThere = { ...peer, unhealthy: all };
+  t.false(isSuspect(all, { checked: all, peers: [sameThere, peer], percent: 50 }));
+  t.is(asked, 0, 'a failure that all see');
+});
