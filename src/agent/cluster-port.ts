@@ -1,9 +1,11 @@
 import type { ActivateProgress, ClusterPort, DrainProgress } from '../api/cluster_port.js';
 import { DeadlineError, PreconditionError } from '../base/errors.js';
+import { Mutex } from '../base/mutex.js';
 import type { Clock } from '../health/ports.js';
 import type { ClusterNode, LifeView } from './cluster.js';
 
 const PROGRESS_MS = 250;
+const KEEP_MS = 3000;
 
 interface Options {
   readonly clock: Clock;
@@ -12,23 +14,58 @@ interface Options {
 
 /** What others ask of this node's life. A command that nobody waits for any more goes on all the same. */
 export function createClusterPort(node: ClusterNode, options: Options): ClusterPort {
+  const turns = new Turns(node, options.clock);
   return {
     get: () => node.status(),
     watch: (onChange) => node.watch(onChange),
     drain: ({ timeoutMs }, signal) =>
-      drain(node, { ...options, timeoutMs: timeoutMs ?? options.drainTimeoutMs }, signal),
-    activate: (signal) => activate(node, options, signal),
+      drain(node, { ...options, turns, timeoutMs: timeoutMs ?? options.drainTimeoutMs }, signal),
+    activate: (signal) => activate(node, { ...options, turns }, signal),
   };
+}
+
+/**
+ * Drains and activations one after the other, whoever still waits for them: what is kept is where the node is. Kept
+ * first, for an agent that dies in between must not announce again. A disk that does not answer is not waited for.
+ */
+class Turns {
+  readonly #steps = new Mutex();
+  readonly #files = new Mutex();
+
+  constructor(
+    private readonly node: ClusterNode,
+    private readonly clock: Clock,
+  ) {}
+
+  drain(): Promise<void> {
+    return this.#steps.run(async () => {
+      await this.#keep(true);
+      this.node.beginDrain();
+    });
+  }
+
+  activate(): Promise<void> {
+    return this.#steps.run(async () => {
+      if (!isWithdrawn(this.node.view())) return;
+      await this.#keep(false);
+      this.node.beginActivate();
+    });
+  }
+
+  async #keep(withdrawn: boolean): Promise<void> {
+    const kept = new AbortController();
+    void this.#files.run(() => this.node.keep(withdrawn)).finally(() => kept.abort());
+    await pause(KEEP_MS, this.clock, kept.signal);
+  }
 }
 
 async function* drain(
   node: ClusterNode,
-  { clock, timeoutMs }: { readonly clock: Clock; readonly timeoutMs: number },
+  { clock, turns, timeoutMs }: { readonly clock: Clock; readonly turns: Turns; readonly timeoutMs: number },
   signal: AbortSignal,
 ): AsyncGenerator<DrainProgress> {
   const untilMs = clock.monotonicMs() + timeoutMs;
-  node.beginDrain();
-  await node.keep(true);
+  await turns.drain();
   while (!signal.aborted) {
     const view = node.view();
     const { life, announced, packetsPerSecond } = view;
@@ -56,11 +93,12 @@ function drainMessage(view: LifeView): string {
   return 'withdrawn, waits for the traffic to move';
 }
 
-async function* activate(node: ClusterNode, { clock }: Options, signal: AbortSignal): AsyncGenerator<ActivateProgress> {
-  if (isWithdrawn(node.view())) {
-    await node.keep(false);
-    node.beginActivate();
-  }
+async function* activate(
+  node: ClusterNode,
+  { clock, turns }: { readonly clock: Clock; readonly turns: Turns },
+  signal: AbortSignal,
+): AsyncGenerator<ActivateProgress> {
+  await turns.activate();
   while (!signal.aborted) {
     const view = node.view();
     if (isWithdrawn(view)) throw new PreconditionError('the node was drained meanwhile');
@@ -78,7 +116,9 @@ function isWithdrawn({ life }: LifeView): boolean {
   return life === 'draining' || life === 'stopped';
 }
 
-function activateMessage({ joining, joinMessage, life, routeProblem }: LifeView, done: boolean): string {
+function activateMessage(view: LifeView, done: boolean): string {
+  const { isolated, joining, joinMessage, life, routeProblem } = view;
+  if (isolated) return 'cut off from routers and from other nodes: it joins again when they are back';
   if (life === 'joining') return joining ? `fetches sessions from ${joining.from}` : 'looks for a peer with sessions';
   return done ? joinMessage : routeProblem || 'announces its routes';
 }

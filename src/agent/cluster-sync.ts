@@ -82,10 +82,13 @@ export class DictionaryKeeper {
  */
 export async function purgeEverywhere(
   filter: SessionFilter | null,
-  { purge, sync }: { readonly purge: SessionPort['purge']; readonly sync: Pick<ClusterSync, 'purgeOnPeers'> },
+  {
+    purge,
+    sync,
+  }: { readonly purge: SessionPort['purge']; readonly sync: Pick<ClusterSync, 'purgeOnPeers' | 'withoutRepair'> },
 ): Promise<number> {
   const bytes = filter === null ? new Uint8Array() : filterCodec.encode(writeFilter(filter));
-  const [purged, peers] = await Promise.all([purge(filter), sync.purgeOnPeers(bytes)]);
+  const [purged, peers] = await sync.withoutRepair(() => Promise.all([purge(filter), sync.purgeOnPeers(bytes)]));
   const failed = peers.filter(({ error }) => error !== '').map(({ peer, error }) => `${peer} (${error})`);
   if (failed.length === 0) return purged;
   throw new UnavailableError(

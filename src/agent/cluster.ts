@@ -19,7 +19,7 @@ import type { ClusterSync, JoinProgress } from '../sync/types.js';
 import { DrainWatch } from './cluster-drain.js';
 import { RouteKeeper, routesOf } from './cluster-routes.js';
 import { clusterStatus, peerProblems, syncCounts } from './cluster-status.js';
-import type { LifeFile } from './life-file.js';
+import { type LifeFile, withdrawnAtStart } from './life-file.js';
 
 /** Changes that come together are one change of the routes. */
 const TOGETHER_MS = 10;
@@ -66,6 +66,7 @@ export interface LifeView {
   readonly joining: JoinProgress | null;
   readonly joinMessage: string;
   readonly fileFault: string;
+  readonly isolated: boolean;
   readonly sessions: number;
 }
 
@@ -104,8 +105,10 @@ export class ClusterNode {
 
   /** `takesOver`: packets to VIPs came and were served all along; see takesOver of cluster-open.ts. */
   async start({ takesOver }: { readonly takesOver: boolean }): Promise<void> {
-    const withdrawn = await this.options.lifeFile.isWithdrawn();
-    if (takesOver && !withdrawn) this.#standing = this.#routes.announced();
+    const announced = takesOver ? this.#routes.announced() : this.#standing;
+    const { withdrawn, fault } = await withdrawnAtStart(this.options.lifeFile, { announces: announced.size > 0 });
+    this.#fileFault = fault;
+    if (!withdrawn) this.#standing = announced;
     this.#step({ event: 'start', withdrawn, takesOver: this.#standing.size > 0 });
     if (withdrawn) this.#watchDrain(0);
     else this.#join();
@@ -323,6 +326,7 @@ export class ClusterNode {
       joining: this.#joinProgress,
       joinMessage: this.#joinMessage,
       fileFault: this.#fileFault,
+      isolated: this.#isolated,
       sessions: this.options.sessions(),
     };
   }

@@ -35,3 +35,20 @@ export class LifeFile {
     await this.files.syncFolder(path.dirname(this.#path));
   }
 }
+
+/**
+ * At a start. What cannot be read is neither: a node that announces was not drained, any other one stays out of service,
+ * for somebody may have taken it out, until it is activated.
+ */
+export async function withdrawnAtStart(
+  file: Pick<LifeFile, 'isWithdrawn'>,
+  { announces }: { readonly announces: boolean },
+): Promise<{ readonly withdrawn: boolean; readonly fault: string }> {
+  try {
+    return { withdrawn: await file.isWithdrawn(), fault: '' };
+  } catch (error) {
+    const counts = announces ? 'announces, so it goes on' : 'counts as drained until "spillway node activate"';
+    const fault = `whether this node was drained cannot be read from the state directory (${(error as Error).message}): it ${counts}; mend the disk`;
+    return { withdrawn: !announces, fault };
+  }
+}

@@ -4,19 +4,33 @@ import path from 'node:path';
 /** Of the last boot, in decimal. */
 const FILE = 'sync-boot';
 
+export interface Boot {
+  readonly boot: bigint;
+  /** In words, when the number could not be kept; or empty. */
+  readonly problem: string;
+}
+
 /**
  * A number that is greater at each start: microseconds since 1970, or one more than last time where the clock was set
- * back. On disk before it is used.
- * @throws Error of the file system.
+ * back. On disk before it is used; a disk that refuses is told, and no reason not to start: the clock has to do.
  */
-export function nextBoot(stateDirectory: string, wallMs: number): bigint {
+export function nextBoot(stateDirectory: string, wallMs: number): Boot {
   const file = path.join(stateDirectory, FILE);
   const now = BigInt(Math.floor(wallMs * 1000));
-  const last = lastBoot(file);
-  const boot = last >= now ? last + 1n : now;
-  mkdirSync(stateDirectory, { recursive: true, mode: 0o750 });
-  replace(file, `${boot}\n`);
-  return boot;
+  let boot = now;
+  try {
+    const last = lastBoot(file);
+    if (last >= now) boot = last + 1n;
+    mkdirSync(stateDirectory, { recursive: true, mode: 0o750 });
+    replace(file, `${boot}\n`);
+    return { boot, problem: '' };
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    const problem =
+      `the number of this start is not kept (${reason}): if the clock is set back before the next one, peers take this ` +
+      `node for its past. Make room in ${stateDirectory}, or make it writable, and restart the agent`;
+    return { boot, problem };
+  }
 }
 
 /** 0n where there is no file, or a damaged one: then the clock has to do. */

@@ -70,7 +70,8 @@ export async function openSync(options: SyncOptions): Promise<ClusterSync> {
   const { name } = options.report;
   const address = addressOf(config, ports);
   const node = nodeId(name);
-  const boot = nextBoot(stateDirectory, clock.wallMs());
+  const { boot, problem: bootProblem } = nextBoot(stateDirectory, clock.wallMs());
+  if (bootProblem !== '') log.error({}, bootProblem);
   const closing = new AbortController();
   const listeners = new Set<() => void>();
   const onChange = (): void => {
@@ -86,7 +87,11 @@ export async function openSync(options: SyncOptions): Promise<ClusterSync> {
   const stopClock = keepClock(table, options);
   if (options.dictionary !== null) table.setDictionary(options.dictionary);
   const server = await ports.transfer
-    .serve(peerHandlers({ table, boot, purge: options.purge }), { address, port: config.port, identity })
+    .serve(peerHandlers({ table, boot, purge: (filter) => repair.idleWhile(() => options.purge(filter)) }), {
+      address,
+      port: config.port,
+      identity,
+    })
     .catch((error: unknown) => {
       stopClock();
       ring.close();
@@ -186,7 +191,9 @@ export async function openSync(options: SyncOptions): Promise<ClusterSync> {
       return () => listeners.delete(listener);
     },
     purgeOnPeers: (filter) => Promise.all(present().map((peer) => purgeOn(peer, { filter, connect }))),
+    withoutRepair: (work) => repair.idleWhile(work),
     problems: () => [
+      ...(bootProblem === '' ? [] : [bootProblem]),
       ...ring.problems(),
       ...members.problems(),
       ...drops.problems(),

@@ -19,6 +19,7 @@ const WHOLE_SHARE = 0.5;
 const MAX_PUT_OFF = 16;
 const MAX_TRIES = 3;
 const PROBLEM_MS = 60_000;
+const IDLE_MS = 10_000;
 
 export interface RepairOptions {
   readonly table: TablePort;
@@ -69,6 +70,14 @@ export class Repair {
     } finally {
       if (--this.#paused === 0) this.#later(REST_MS);
     }
+  }
+
+  /** As pausedWhile, and what is under way ends first: what it brings must not come after the work. */
+  idleWhile<T>(work: () => Promise<T>): Promise<T> {
+    return this.pausedWhile(async () => {
+      if (this.#running !== null) await withinMs(this.#running, IDLE_MS, this.#options.clock);
+      return work();
+    });
   }
 
   counters(): RepairCounters {
@@ -177,4 +186,14 @@ export class Repair {
       client.close();
     }
   }
+}
+
+function withinMs(task: Promise<void>, ms: number, clock: Clock): Promise<void> {
+  return new Promise((resolve) => {
+    const cancel = clock.after(ms, resolve);
+    void task.finally(() => {
+      cancel();
+      resolve();
+    });
+  });
 }

@@ -90,6 +90,8 @@ export interface ClusterSync {
   purgeOnPeers(
     filter: Uint8Array,
   ): Promise<readonly { readonly peer: string; readonly purged: number; readonly error: string }[]>;
+  /** No comparison with a peer is under way meanwhile: what is removed would come back by it. */
+  withoutRepair<T>(work: () => Promise<T>): Promise<T>;
   /** Empty = nothing. */
   problems(): readonly string[];
   /** TCP port of the transfer, for a configured 0. */

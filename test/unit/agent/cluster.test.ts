@@ -318,6 +318,48 @@ test('a disk that refuses does not keep a node in service, and is told', async (
   t.regex(drain.said.at(-1)!.message, /a restart of the agent announces again.*ENOSPC/);
 });
 
+test('that a node is drained is on disk before its routes go, and in the order of the commands', async (t) => {
+  const world = await active();
+  let answer = (): void => {};
+  world.disk = new Promise((resolve) => {
+    answer = resolve;
+  });
+  const left = new AbortController();
+  follow(world.port.drain({ timeoutMs: null }, left.signal));
+  left.abort();
+  await world.pass(100);
+  t.is(world.node.view().life, 'active');
+  follow(world.port.activate(never()));
+  follow(world.port.drain({ timeoutMs: null }, never()));
+  await world.pass(100);
+  t.is(world.node.view().life, 'active');
+  answer();
+  await world.pass(100);
+  t.true(world.withdrawn);
+  t.is(world.node.view().life, 'draining');
+  follow(world.port.activate(never()));
+  await world.pass(100);
+  t.false(world.withdrawn);
+  t.is(world.node.view().life, 'joining');
+});
+
+test('a disk that does not answer does not keep a node in service, and is right once it does', async (t) => {
+  const world = await active();
+  let answer = (): void => {};
+  world.disk = new Promise((resolve) => {
+    answer = resolve;
+  });
+  follow(world.port.drain({ timeoutMs: null }, never()));
+  await world.pass(3500);
+  t.not(world.node.view().life, 'active');
+  follow(world.port.activate(never()));
+  await world.pass(3500);
+  t.is(world.node.view().life, 'joining');
+  answer();
+  await world.pass(100);
+  t.false(world.withdrawn);
+});
+
 test('without routes a drain says that nothing withdraws by itself, and waits for the traffic all the same', async (t) => {
   const world = await active({ routes: false });
   const drain = follow(world.port.drain({ timeoutMs: null }, never()));

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import test from 'ava';
 import { DictionaryKeeper, purgeEverywhere } from '../../../src/agent/cluster-sync.js';
-import { LifeFile } from '../../../src/agent/life-file.js';
+import { LifeFile, withdrawnAtStart } from '../../../src/agent/life-file.js';
 import { codec } from '../../../src/api/codec.js';
 import { readFilter } from '../../../src/api/session_filter.js';
 import { UnavailableError } from '../../../src/base/errors.js';
@@ -33,6 +33,12 @@ test('a file that cannot be read is an error, and no licence to announce', async
   const fault = Object.assign(new Error('EIO'), { code: 'EIO' });
   const file = new LifeFile('/nowhere', { ...nodeFiles, read: () => Promise.reject(fault) });
   await t.throwsAsync(file.isWithdrawn(), { is: fault });
+  const started = await withdrawnAtStart(file, { announces: false });
+  t.true(started.withdrawn);
+  t.regex(started.fault, /cannot be read.*EIO.*counts as drained until "spillway node activate"; mend the disk/);
+  const takenOver = await withdrawnAtStart(file, { announces: true });
+  t.false(takenOver.withdrawn, 'a drained one would not have routes');
+  t.regex(takenOver.fault, /goes on/);
 });
 
 const filters = [
@@ -44,6 +50,7 @@ const filters = [
 test('peers purge by the very same filter, and everything only where everything was asked for', async (t) => {
   const asked: Uint8Array[] = [];
   const sync = {
+    withoutRepair: <T>(work: () => Promise<T>) => work(),
     purgeOnPeers: async (filter: Uint8Array) => {
       asked.push(filter);
       return [{ peer: 'lb2', purged: 5, error: '' }];
@@ -59,6 +66,7 @@ test('peers purge by the very same filter, and everything only where everything 
 
 test('a peer that did not purge is named, for its sessions come back', async (t) => {
   const sync = {
+    withoutRepair: <T>(work: () => Promise<T>) => work(),
     purgeOnPeers: async () => [
       { peer: 'lb2', purged: 5, error: '' },
       { peer: 'lb3', purged: 0, error: 'connection refused' },

@@ -87,6 +87,7 @@ export class FakeSync {
       return () => this.#listeners.delete(listener);
     },
     purgeOnPeers: async () => [],
+    withoutRepair: (work) => work(),
     problems: () => [],
     close: async () => {
       this.closed = true;
@@ -102,6 +103,8 @@ export class World {
   /** What is on disk. */
   withdrawn = false;
   diskFault = '';
+  /** When it has answered. */
+  disk: Promise<void> = Promise.resolve();
   packets = 0n;
   newSessions = 0n;
   dataPlaneFault = '';
@@ -154,6 +157,7 @@ export class World {
       lifeFile: {
         isWithdrawn: async () => this.withdrawn,
         setWithdrawn: async (withdrawn) => {
+          await this.disk;
           if (this.diskFault !== '') throw new Error(this.diskFault);
           this.withdrawn = withdrawn;
         },
