@@ -27,7 +27,7 @@ export function sessionService(sessions: SessionPort): Handlers<'SessionService'
       const filter = readFilter(given);
       const filtered = Object.keys(filter).length > 0;
       if (all && filtered) throw invalid('all', 'set beside a filter: leave one of them out');
-      if (!all && !filtered) throw invalid('filter', 'required, or all: true to remove every session of this node');
+      if (!all && !filtered) throw invalid('filter', 'required, or all: true to remove every session');
       return { purged: await sessions.purge(all ? null : filter) };
     },
   };

@@ -5,6 +5,9 @@ import { jsonOf } from '../format/json.js';
 import { counted } from '../format/units.js';
 import { addFilterOptions, type FilterOptions, toFilter } from '../session_filter.js';
 
+/** Longer than the agent waits for its peers. */
+const purgeMs = 90_000;
+
 interface Options extends FilterOptions {
   readonly all?: boolean;
   readonly yes?: boolean;
@@ -19,7 +22,7 @@ export const registerPurge: Register = (program, io) => {
         'another one break. Nodes that share sessions do likewise. Wants a filter, or --all.',
     );
   addFilterOptions(command)
-    .option('--all', 'every session of this node')
+    .option('--all', 'every session, of all nodes that share sessions')
     .option('-y, --yes', 'do not ask (with --all)')
     .action(action<Options>(io, purge));
   examples(command, [
@@ -34,9 +37,15 @@ async function purge(context: Context, options: Options): Promise<void> {
   const all = options.all === true;
   requireUsage(all || filter !== null, 'which sessions? give a filter, or --all');
   requireUsage(!all || filter === null, '--all and a filter exclude each other');
-  if (all) await confirm(context, 'Remove every session of this node?', options.yes === true);
+  if (all)
+    await confirm(
+      context,
+      'Remove every session of this node and of all nodes that share sessions with it?',
+      options.yes === true,
+    );
+  const { timeoutGiven } = context.globals;
   const response = await context.call('purge', (agent, call) =>
-    agent.sessions.purge(filter === null ? { all } : { filter }, call),
+    agent.sessions.purge(filter === null ? { all } : { filter }, timeoutGiven ? call : { timeoutMs: purgeMs }),
   );
   if (context.json) await context.printJson((await jsonOf('spillway.v1.PurgeResponse'))(response));
   else await context.print(`${counted(response.purged, 'session')} removed\n`);

@@ -15,6 +15,8 @@ import { TOKEN_METADATA, wholeChannel } from './channel.js';
 import { chunkOf, digestOf, fetchMessageOf } from './messages.js';
 
 const CALL_MS = 5000;
+/** A walk over a large table of a busy node. */
+const PURGE_MS = 60_000;
 /** A stream that is silent for so long is broken. */
 const SILENCE_MS = 3000;
 
@@ -45,7 +47,7 @@ export function connectPeer(options: ClientOptions): PeerClient {
   });
   return {
     digest: async (ranges) => digestOf(await unary(client, methods.digest, { ranges }, options)),
-    purge: async (filter) => Number((await unary(client, methods.purge, { filter }, options)).purged),
+    purge: async (filter) => Number((await unary(client, methods.purge, { filter }, options, PURGE_MS)).purged),
     fetch: (request, signal) => fetch(client, request, { ...options, signal }),
     close: () => client.close(),
   };
@@ -69,6 +71,7 @@ async function unary<Q, R>(
   method: Method<Q, R>,
   message: Input<Q>,
   options: ClientOptions,
+  deadlineMs = CALL_MS,
 ): Promise<R> {
   const { request, metadata, proof } = sign(method, message, options);
   const bytes = await new Promise<Buffer>((resolve, reject) => {
@@ -78,7 +81,7 @@ async function unary<Q, R>(
       raw,
       request,
       metadata,
-      { deadline: Date.now() + CALL_MS },
+      { deadline: Date.now() + deadlineMs },
       (error, answer) => {
         if (error === null) resolve(answer!);
         else reject(errorOf(error, options.target));
