@@ -130,6 +130,7 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
 
   const agreement: HealthAgreement = new HealthAgreement({
     config: config.agreement,
+    zone: config.node.zone,
     observed: () => controller.observed,
     clock: systemClock,
     onChanges: (changes) => {

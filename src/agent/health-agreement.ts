@@ -21,6 +21,8 @@ export interface AgreedChange {
 
 export interface HealthAgreementOptions {
   readonly config: AgreementConfig;
+  /** Of this node; empty: all nodes vote. */
+  readonly zone: string;
   readonly observed: () => ObservedState;
   readonly clock: Pick<Clock, 'monotonicMs' | 'after'>;
   /** Never empty: the tables are to be compiled again. */
@@ -38,6 +40,9 @@ const nobody: readonly Heard[] = [];
 export class HealthAgreement {
   readonly #options: HealthAgreementOptions;
   readonly #pools = new Map<string, { readonly pool: CompiledPool; readonly ids: ReadonlyMap<string, bigint> }>();
+  readonly #poolOf = new Map<bigint, string>();
+  /** Pools of which the others would leave nothing, though this node sees a backend healthy: its own view rules. */
+  readonly #spared = new Set<string>();
   readonly #idOf = new Map<string, bigint>();
   readonly #keyOf = new Map<bigint, string>();
   readonly #unhealthy = new Set<bigint>();
@@ -82,7 +87,7 @@ export class HealthAgreement {
     this.#configDigest = configDigest;
     if (fresh.length === 0 && before === configDigest) return;
     this.#tell();
-    this.#settle(fresh);
+    this.#settle([...fresh, ...this.#spare([...this.#pools.keys(), ...this.#spared])]);
     // Peers that want the same are others now, and so is the meaning of what they leave unsaid.
     if (before !== configDigest) this.#vote(this.#heard);
   }
@@ -90,7 +95,7 @@ export class HealthAgreement {
   /** What this node's checks have found. Observed state is set here. */
   take(changes: readonly Pick<HealthChange, 'key' | 'to'>[]): void {
     const observed = this.#options.observed();
-    const ids: bigint[] = [];
+    const ours: { key: string; id: bigint; to: HealthState }[] = [];
     for (const { key, to } of changes) {
       const id = this.#idOf.get(key);
       if (id === undefined) {
@@ -98,10 +103,12 @@ export class HealthAgreement {
         continue;
       }
       this.#note(id, to);
-      ids.push(id);
-      observed.setHealth(key, to, this.#standing(id, to).state);
+      ours.push({ key, id, to });
     }
-    if (ids.length > 0) this.#tell();
+    const turned = this.#spare(this.#poolsOf(ours.map(({ id }) => id)));
+    for (const { key, id, to } of ours) observed.setHealth(key, to, this.#standing(id, to).state);
+    if (ours.length > 0) this.#tell();
+    this.#settle(turned);
   }
 
   /** Null: no other node is heard, or the key is of no check. */
@@ -133,11 +140,14 @@ export class HealthAgreement {
     this.#nodes.setVerdicts({ configDigest: this.#configDigest, unhealthy, unknown });
   }
 
+  /** Nodes of this zone that serve have a vote: others look from elsewhere, or need not see anything. */
   #hear(): void {
     if (this.#nodes === null) return;
-    const heard = this.#nodes
-      .peers()
-      .flatMap(({ name, alive, verdicts }) => (alive && verdicts !== null ? [{ name, verdicts }] : []));
+    const { zone: own } = this.#options;
+    const heard = this.#nodes.peers().flatMap(({ name, alive, life, zone, verdicts }) => {
+      const votes = alive && life === 'active' && (own === '' || zone === own);
+      return votes && verdicts !== null ? [{ name, verdicts }] : [];
+    });
     const same = (one: Heard, i: number): boolean => one.verdicts === this.#heard[i]?.verdicts;
     if (heard.length !== this.#heard.length || !heard.every(same)) this.#vote(heard);
   }
@@ -148,7 +158,9 @@ export class HealthAgreement {
     this.#voters = this.#book.votersOf(heard);
     this.#suspect = null;
     if (heard.length > 0) this.#stopWaiting();
-    this.#settle(new Set([...named, ...this.#named()]));
+    const touched = new Set([...named, ...this.#named()]);
+    this.#spare(this.#poolsOf(touched));
+    this.#settle(touched);
   }
 
   #stopWaiting(): void {
@@ -188,7 +200,46 @@ export class HealthAgreement {
     if (changes.length > 0) this.#options.onChanges(changes);
   }
 
+  #poolsOf(ids: Iterable<bigint>): Set<string> {
+    const keys = new Set<string>();
+    for (const id of ids) {
+      const key = this.#poolOf.get(id);
+      if (key !== undefined) keys.add(key);
+    }
+    return keys;
+  }
+
+  /** Looks anew which of these pools are spared. Returns the checks of those that are now and were not, or were. */
+  #spare(keys: Iterable<string>): bigint[] {
+    const turned: bigint[][] = [];
+    for (const key of new Set(keys)) {
+      const ids = this.#pools.get(key)?.ids ?? new Map<string, bigint>();
+      const spares = this.#voters.length > 0 && this.#isLeftEmpty(ids.values());
+      if (spares === this.#spared.has(key)) continue;
+      if (spares) this.#spared.add(key);
+      else this.#spared.delete(key);
+      turned.push([...ids.values()]);
+    }
+    return turned.flat();
+  }
+
+  #isLeftEmpty(ids: Iterable<bigint>): boolean {
+    let seesOne = false;
+    for (const id of ids) {
+      const own = this.#ownOf(id);
+      if (this.#voted(id, own).state === 'healthy') return false;
+      seesOne ||= own === 'healthy';
+    }
+    return seesOne;
+  }
+
   #standing(id: bigint, own: HealthState): Standing {
+    const voted = this.#voted(id, own);
+    const isSpared = own === 'healthy' && this.#spared.has(this.#poolOf.get(id) ?? '');
+    return isSpared ? { ...voted, state: 'healthy' } : voted;
+  }
+
+  #voted(id: bigint, own: HealthState): Standing {
     return standingOf(id, { own, peers: this.#voters }, this.#options.config.quorum);
   }
 
@@ -206,7 +257,7 @@ export class HealthAgreement {
 
   /** Pools that are the same objects are not looked into. Returns the checks that are new. */
   #replaceTargets(pools: readonly CompiledPool[]): bigint[] {
-    const fresh: [string, bigint][] = [];
+    const fresh: [key: string, id: bigint, poolKey: string][] = [];
     const gone = new Map(this.#pools);
     for (const pool of pools) {
       const before = this.#pools.get(pool.key);
@@ -215,16 +266,17 @@ export class HealthAgreement {
       const ids = agreementIdsOf(pool);
       this.#pools.set(pool.key, { pool, ids });
       for (const [key, id] of before?.ids ?? []) if (ids.get(key) !== id) this.#remove(key, id);
-      for (const [key, id] of ids) if (this.#idOf.get(key) !== id) fresh.push([key, id]);
+      for (const [key, id] of ids) if (this.#idOf.get(key) !== id) fresh.push([key, id, pool.key]);
     }
     for (const [poolKey, { ids }] of gone) {
       this.#pools.delete(poolKey);
       for (const [key, id] of ids) this.#remove(key, id);
     }
     // After what goes: an id may pass from one pool to another.
-    for (const [key, id] of fresh) {
+    for (const [key, id, poolKey] of fresh) {
       this.#idOf.set(key, id);
       this.#keyOf.set(id, key);
+      this.#poolOf.set(id, poolKey);
       this.#book.add(id);
       this.#note(id, this.#options.observed().ownHealthOf(key));
     }
@@ -235,6 +287,7 @@ export class HealthAgreement {
     if (this.#idOf.get(key) === id) this.#idOf.delete(key);
     if (this.#keyOf.get(id) !== key) return;
     this.#keyOf.delete(id);
+    this.#poolOf.delete(id);
     this.#book.remove(id);
     this.#unhealthy.delete(id);
     this.#unknown.delete(id);
