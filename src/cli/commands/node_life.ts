@@ -6,7 +6,13 @@ import { jsonOf } from '../format/json.js';
 import { formatAge } from '../format/time.js';
 import { counted, formatRate, groupDigits } from '../format/units.js';
 import type { Io } from '../io.js';
+import { followNode } from '../node_follow.js';
 import { formatNode, lifeWords } from '../views/cluster.js';
+
+/** The agent itself says when a drain took too long: a little later it is the client's turn. */
+const graceMs = 5000;
+/** A join takes at most a minute and mostly a second. */
+const activateMs = 60_000;
 
 export const registerNode: Register = (program, io) => {
   const group = program
@@ -45,39 +51,40 @@ function registerDrain(group: Command, io: Io): void {
   examples(command, ['spillway node drain', 'spillway node drain --timeout 2m && systemctl stop spillwayd']);
 }
 
+const drainHint =
+  'Wait on with "spillway node drain", see why with "spillway cluster", or bring it back with "spillway node activate".';
+
 async function drain(context: Context): Promise<void> {
-  const { globals } = context;
-  const { timeoutMs } = globals;
-  const timeout = { seconds: BigInt(Math.floor(timeoutMs / 1000)), nanos: Math.round((timeoutMs % 1000) * 1e6) };
+  const { timeoutGiven, timeoutMs } = context.globals;
   const agent = await context.agent();
   const show = progressLine(context);
   const startedAt = performance.now();
-  let seen = false;
   try {
-    await context.outlivingRestarts(
-      () => seen,
-      async () => {
-        for await (const now of agent.cluster.drain(globals.timeoutGiven ? { timeout } : {})) {
-          seen = true;
-          if (now.done) {
-            show.end();
-            if (context.json) await context.printJson((await jsonOf('spillway.v1.DrainProgress'))(now));
-            else await context.print(`${now.message} (${formatAge(performance.now() - startedAt)})\n`);
-            return;
-          }
-          const vips = now.announced === 0 ? '' : `, ${counted(now.announced, 'VIP')} still announced`;
-          show.line(`${lifeWords[now.life]}: ${now.message}; ${formatRate(now.packetsPerSecond)} packets/s${vips}`);
-        }
-        throw endedEarly('drain');
+    await followNode(context, {
+      what: 'drain',
+      // Without --timeout it is the agent that knows how long.
+      limitMs: timeoutGiven ? timeoutMs + graceMs : Number.POSITIVE_INFINITY,
+      hint: drainHint,
+      call: (passedMs, call) => {
+        const leftMs = passedMs < graceMs ? timeoutMs : Math.max(1000, Math.ceil(timeoutMs - passedMs));
+        const timeout = { seconds: BigInt(Math.floor(leftMs / 1000)), nanos: Math.round((leftMs % 1000) * 1e6) };
+        return agent.cluster.drain(timeoutGiven ? { timeout } : {}, call);
       },
-    );
+      async take(now) {
+        if (now.done) {
+          show.end();
+          if (context.json) await context.printJson((await jsonOf('spillway.v1.DrainProgress'))(now));
+          else await context.print(`${now.message} (${formatAge(performance.now() - startedAt)})\n`);
+          return true;
+        }
+        const vips = now.announced === 0 ? '' : `, ${counted(now.announced, 'VIP')} still announced`;
+        show.line(`${lifeWords[now.life]}: ${now.message}; ${formatRate(now.packetsPerSecond)} packets/s${vips}`);
+        return false;
+      },
+    });
   } catch (error) {
     if (!(error instanceof CommandError) || error.code !== 'DEADLINE_EXCEEDED') throw error;
-    throw new CommandError(error.message, {
-      code: error.code,
-      hint: 'Wait on with "spillway node drain", see why with "spillway cluster", or bring it back with "spillway node activate".',
-      cause: error,
-    });
+    throw new CommandError(error.message, { code: error.code, hint: drainHint, cause: error });
   } finally {
     show.end();
   }
@@ -88,48 +95,42 @@ function registerActivate(group: Command, io: Io): void {
     .command('activate')
     .summary('bring a drained node back: sessions first, then routes')
     .description(
-      'Ends a drain: the sessions are fetched from another node, then the VIPs are announced. An active node stays as it is.',
+      'Ends a drain: the sessions are fetched from another node, then the VIPs are announced. An active node stays as it is. ' +
+        '--timeout says how long to wait (default: 60s); after that it exits with 1, and the agent goes on.',
     )
     .action(action<object>(io, activate));
   examples(command, ['spillway node activate', "spillway node activate --json | jq '.announced'"]);
 }
 
 async function activate(context: Context): Promise<void> {
+  const { timeoutGiven, timeoutMs } = context.globals;
   const agent = await context.agent();
   const show = progressLine(context);
-  let seen = false;
   try {
-    await context.outlivingRestarts(
-      () => seen,
-      async () => {
-        for await (const now of agent.cluster.activate({})) {
-          seen = true;
-          if (now.done) {
-            show.end();
-            if (context.json) await context.printJson((await jsonOf('spillway.v1.ActivateProgress'))(now));
-            else {
-              const message = now.message === '' ? '' : `; ${now.message}`;
-              await context.print(`active, ${counted(now.announced, 'VIP')} announced${message}\n`);
-            }
-            return;
+    await followNode(context, {
+      what: 'activate',
+      limitMs: timeoutGiven ? timeoutMs : activateMs,
+      hint: 'The agent goes on with it: see "spillway node" and "spillway cluster".',
+      call: (_passedMs, call) => agent.cluster.activate({}, call),
+      async take(now) {
+        if (now.done) {
+          show.end();
+          if (context.json) await context.printJson((await jsonOf('spillway.v1.ActivateProgress'))(now));
+          else {
+            const message = now.message === '' ? '' : `; ${now.message}`;
+            await context.print(`active, ${counted(now.announced, 'VIP')} announced${message}\n`);
           }
-          const of = now.sessionsExpected > 0n ? ` of about ${groupDigits(now.sessionsExpected)}` : '';
-          const sessions = now.life === 'JOINING' ? `; ${groupDigits(now.sessions)}${of} sessions` : '';
-          show.line(`${lifeWords[now.life]}: ${now.message}${sessions}`);
+          return true;
         }
-        throw endedEarly('activate');
+        const of = now.sessionsExpected > 0n ? ` of about ${groupDigits(now.sessionsExpected)}` : '';
+        const sessions = now.life === 'JOINING' ? `; ${groupDigits(now.sessions)}${of} sessions` : '';
+        show.line(`${lifeWords[now.life]}: ${now.message}${sessions}`);
+        return false;
       },
-    );
+    });
   } finally {
     show.end();
   }
-}
-
-function endedEarly(what: string): CommandError {
-  return new CommandError(`the agent ended before it said that the node is ${what}d`, {
-    code: 'UNAVAILABLE',
-    hint: 'See where it is with "spillway node".',
-  });
 }
 
 const quietMs = 2000;

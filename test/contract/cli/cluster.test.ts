@@ -107,6 +107,39 @@ test('node drain goes on looking when the agent is started again meanwhile', asy
   t.regex(run.stderr, /the agent is stopping.*trying again/);
 });
 
+test('node drain ends in time though the agent stays away, and says where the node was', async (t) => {
+  let calls = 0;
+  const agent = await startFakeAgent({
+    ClusterService: {
+      async *drain() {
+        if (++calls === 1) yield { life: 'DRAINING' as const, packetsPerSecond: 5, message: 'withdraws its routes' };
+        throw refuse('UNAVAILABLE', 'the agent is stopping: connect again later');
+      },
+    },
+  });
+  t.teardown(agent.close);
+  const run = await spillway(['node', 'drain', '--timeout', '100ms'], agent);
+  t.is(run.code, 1);
+  t.regex(run.stderr, /gave up after \d+s: the node is draining \(withdraws its routes\), and nothing was heard/);
+  t.regex(run.stderr, /spillway node activate/);
+});
+
+test('node activate ends after --timeout, in words of where the node is', async (t) => {
+  const agent = await startFakeAgent({
+    ClusterService: {
+      async *activate() {
+        yield { life: 'JOINING' as const, message: 'cut off from routers and from other nodes' };
+        await new Promise(() => {});
+      },
+    },
+  });
+  t.teardown(agent.close);
+  const run = await spillway(['node', 'activate', '--timeout', '500ms'], agent);
+  t.is(run.code, 1);
+  t.regex(run.stderr, /activate gave up after .*: the node is joining \(cut off from routers and from other nodes\)/);
+  t.regex(run.stderr, /The agent goes on/);
+});
+
 test('node activate says how many VIPs are announced', async (t) => {
   const agent = await startFakeAgent({
     ClusterService: {
