@@ -31,15 +31,19 @@ import { goneKeys, HealthSaver, restoreHealth } from './health-memory.js';
 import { LimitGauges } from './limit-gauge.js';
 import { openMeter, ownersOf } from './metering.js';
 import { watchPackets } from './packet-events.js';
-import { NextHopPreparation } from './preparation.js';
+import { Phases } from './phases.js';
+import { NextHopPreparation, withDeadline } from './preparation.js';
 import { Reconciler } from './reconciler.js';
 import { listen, packageVersion, versionInfo } from './servers.js';
 import { createSessionPort } from './sessions.js';
 import { buildStatus } from './status.js';
 import { Sweeper } from './sweeper.js';
 
+const SETTLE_MS = 5000;
 const SWEEP_MS = 2000;
 const STOP_DEADLINE_MS = 3000;
+const unsettled =
+  'the kernel has not told its links and routes in full yet: interfaces and next hops come as they are known';
 const withoutConfiguration =
   'no saved configuration: the data plane keeps what it holds until the next apply, and health is not checked';
 
@@ -60,6 +64,7 @@ export interface RunningAgent {
 /** Brings up one node. What it finds in the kernel it takes over; packets flow all along. */
 export async function startAgent(config: AgentConfig, log: Logger): Promise<RunningAgent> {
   keepHeapSmall();
+  const phases = new Phases(() => performance.now());
   const startedAtMs = Date.now();
   const version = packageVersion();
   const objects = config.objectDirectory ?? fileURLToPath(new URL('../../bpf', import.meta.url));
@@ -88,10 +93,18 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
       notify();
     },
   });
-  await tracker.settled();
+  let settled = false;
+  const settling = tracker.settled().then(() => {
+    settled = true;
+  });
+  phases.done('prepared');
+  await withDeadline(settling, SETTLE_MS);
+  phases.done('links and routes');
+  if (!settled) log.warn({ problems: tracker.problems() }, unsettled);
 
   const node = openNode(config, { objects, secret, ports: tracker.ports(), log });
   const have = node.control.read();
+  phases.done('kernel maps');
   const ids = adoptIds(config, node, have);
   const { meter, problems: meterProblems } = await openMeter(config, {
     counters: node.counters,
@@ -201,6 +214,7 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
   const packets = watchPackets(node, { metrics, log, onProblem: (text) => startProblems.push(text) });
 
   startProblems.push(...node.attachProbes(tracker.ports()));
+  phases.done('counters and probes');
   const loaded = await store.load();
   for (const { path, setAside, reason } of loaded.damaged) {
     const text = `${path} is damaged (${reason})${setAside ? `, set aside as ${setAside}` : ''}`;
@@ -219,6 +233,7 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
   });
   await sweeper.reserveNamed(have.services);
   await controller.start(have, saved);
+  phases.done('configuration');
   const served = servedAllAlong(config, node, tracker.ports());
   const first = node.attachPorts(siteOf(tracker));
   for (const text of first.problems) log.error({}, text);
@@ -240,6 +255,7 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
     SWEEP_MS,
   );
   await sweeper.sweep();
+  phases.done('attached and swept');
   const gauges = new LimitGauges({
     limits: () => controller.compiled?.limits.values() ?? [],
     counters,
@@ -261,10 +277,12 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
   const parts = { version, startedAtMs, secret, controller, node, tracker, sweeper, agreement, purge, log };
   cluster = await openCluster(config, { ...parts, onChange: notify });
   await cluster.node.start({ takesOver: served });
+  phases.done('cluster');
 
   const problems = (): string[] => [
     ...startProblems,
     ...(orphaned && controller.current().version === 0 ? [withoutConfiguration] : []),
+    ...(settled ? [] : [unsettled]),
     ...node.notices,
     ...reconciler!.problems(),
     ...tracker.problems(),
@@ -349,7 +367,10 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
   };
   const servers = await listen(config, { port, metrics, log, notReady: () => cluster!.node.notReady() });
   servers.api.setServing(true);
-  log.info({ targets: servers.api.targets, adopted: node.adopted, version: controller.current().version }, 'ready');
+  phases.done('servers');
+  const { targets } = servers.api;
+  const { version: configVersion } = controller.current();
+  log.info({ targets, adopted: node.adopted, version: configVersion, tookMs: phases.durations }, 'ready');
 
   return {
     targets: servers.api.targets,

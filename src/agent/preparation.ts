@@ -128,7 +128,8 @@ function sameHop(a: NextHop | undefined, b: NextHop): boolean {
   );
 }
 
-async function withDeadline(task: Promise<void>, deadlineMs: number): Promise<void> {
+/** Resolves then at the latest; the task goes on. */
+export async function withDeadline(task: Promise<void>, deadlineMs: number): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const deadline = new Promise<void>((resolve) => {
     timer = setTimeout(resolve, deadlineMs);

@@ -31,6 +31,10 @@ export interface RequestsOptions {
   readonly timeoutMs?: number;
 }
 
+/** Then whoever asked decides when to ask again. */
+const MAX_REPEATS = 10;
+const EINTR = 4;
+
 /** Requests over one socket: batched, paced, answers matched by sequence number. */
 export class Requests {
   readonly #connection: NetlinkConnection;
@@ -42,6 +46,7 @@ export class Requests {
   /** Taken from the front by index: shift() on a long array copies it. */
   #next = 0;
   readonly #underWay = new Map<number, { readonly request: Request; readonly interrupted: boolean }>();
+  readonly #repeats = new WeakMap<Request, number>();
   #sequence = Math.floor(Math.random() * 0x7fffffff);
   /** Port number of the socket, learnt from the first answer to a dump; notifications name other ports. */
   #port: number | null = null;
@@ -107,6 +112,12 @@ export class Requests {
   }
 
   #repeat(sequence: number, request: Request): void {
+    const times = (this.#repeats.get(request) ?? 0) + 1;
+    if (times > MAX_REPEATS) {
+      this.#end(sequence, request, { errno: EINTR, text: `the table changed during each of ${times} dumps` });
+      return;
+    }
+    this.#repeats.set(request, times);
     this.#underWay.delete(sequence);
     this.add([request]);
   }

@@ -203,6 +203,20 @@ test('a dump that was interrupted is repeated', (t) => {
   t.deepEqual(kernel.asked, ['links', 'neighbours', 'links', 'neighbours']);
 });
 
+test('a table that changes during each dump is not asked for without end: told, and tried again after a pause', (t) => {
+  const { kernel, run, tracker } = setUp();
+  run();
+  kernel.asked.length = 0;
+  kernel.interruptions = 1_000_000;
+  tracker.refresh();
+  run();
+  t.is(kernel.asked.filter((what) => what === 'links').length, 11);
+  t.regex(tracker.problems().join(), /refused to list its links: .*(EINTR|4)/);
+  kernel.interruptions = 0;
+  run(1100);
+  t.deepEqual(tracker.problems(), []);
+});
+
 test('2,000 addresses at once: requests are paced, changes told in few calls', async (t) => {
   const { kernel, tracker, run, changes, neighbour } = setUp();
   const addresses = Array.from({ length: 2000 }, (_, i) => `10.2.${i >> 8}.${i & 255}`);
