@@ -353,10 +353,17 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
         return { repairs, steps: ops.map(describeOp) };
       },
       detach: async () => {
-        reconciler!.close();
         const signal = AbortSignal.timeout(STOP_DEADLINE_MS);
-        await withdraw(cluster!.node, systemClock, { reason: 'the data plane is detached', signal });
-        const interfaces = await controller.exclusively(async () => detachInstance(config));
+        let interfaces: Awaited<ReturnType<typeof detachInstance>>;
+        try {
+          await withdraw(cluster!.node, systemClock, { reason: 'the data plane is detached', signal });
+          interfaces = await controller.exclusively(async () => detachInstance(config));
+        } catch (error) {
+          cluster!.node.leave('');
+          reconciler!.soon();
+          throw error;
+        }
+        reconciler!.close();
         meter.sample();
         log.warn({ interfaces }, 'detached: traffic to the VIPs on this node stops');
         isDetached = true;

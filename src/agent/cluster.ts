@@ -4,7 +4,6 @@ import type { Ip } from '../base/ip.js';
 import type { Logger } from '../base/log.js';
 import type { Announcer } from '../bgp/types.js';
 import { announcement, zoneIsGone } from '../cluster/announce.js';
-
 import { isIsolated } from '../cluster/isolation.js';
 import { isWithdrawn, type LifeEvent, type LifeState, step, unborn } from '../cluster/life.js';
 import type { TrafficSample } from '../cluster/traffic.js';
@@ -244,7 +243,7 @@ export class ClusterNode {
       this.#joined('');
       return;
     }
-    this.#joining = this.#joining.then(async () => {
+    const join = async (): Promise<void> => {
       if (this.#life.life !== 'joining' || this.#closed) return;
       const onProgress = (progress: JoinProgress): void => {
         this.#joinProgress = progress;
@@ -258,6 +257,10 @@ export class ClusterNode {
       const message = reason === '' ? `joined ${got}` : `joined ${got}: ${reason}`;
       log.info({ ...result }, message);
       this.#joined(message);
+    };
+    this.#joining = this.#joining.then(join).catch((error: Error) => {
+      log.error({ err: error }, 'the join failed: goes on with the sessions that are here');
+      if (this.#life.life === 'joining' && !this.#closed) this.#joined(`joined without all sessions: ${error.message}`);
     });
   }
 
@@ -306,7 +309,7 @@ export class ClusterNode {
     this.#join();
   }
 
-  /** Whatever else is true: the data plane is about to be taken away. */
+  /** Whatever else is true: the data plane is about to be taken away; empty: it stays after all. */
   leave(reason: string): void {
     this.#leaving = reason;
     this.#evaluate();
@@ -361,11 +364,8 @@ export class ClusterNode {
 
   problems(): readonly string[] {
     const { sync } = this.options;
-    const drained = isWithdrawn(this.#life)
-      ? [
-          `the node is ${this.#life.life === 'stopped' ? 'drained' : 'draining'}: "spillway node activate" brings it back`,
-        ]
-      : [];
+    const how = this.#life.life === 'stopped' ? 'drained' : 'draining';
+    const drained = isWithdrawn(this.#life) ? [`the node is ${how}: "spillway node activate" brings it back`] : [];
     const cutOff = this.#isolated
       ? ['cut off from routers and from other nodes: it joins again when they are back']
       : [];

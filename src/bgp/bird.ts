@@ -59,6 +59,8 @@ class BirdAnnouncer implements Announcer {
   #trouble: string | null = null;
   #bootId = '';
   #tookUp = false;
+  /** Nobody listened on the socket, once: then what the agent before told is not in force. */
+  #absent = false;
   #changes = 0;
   #refusals = 0;
   #repairs = 0;
@@ -95,7 +97,8 @@ class BirdAnnouncer implements Announcer {
     const neighbors = neighborsOf(this.#config, this.#observed);
     return {
       kind: 'bird',
-      announced: heardOf(this.#taken ?? [], neighbors),
+      // A BIRD that is slow to answer, or whose router is away just now, has not lost what it was told.
+      announced: this.#generation === 0 && !this.#absent ? this.#told.routes : heardOf(this.#taken ?? [], neighbors),
       neighbors,
       engine: {
         version: this.#session?.version ?? '',
@@ -191,6 +194,7 @@ class BirdAnnouncer implements Announcer {
     if (!this.#tookUp) await this.#takeUp();
     const { routes } = this.#told;
     const unreached = await this.#reach();
+    if (unreached !== null) this.#absent ||= unreached.kind === 'absent';
     try {
       await this.#write(generation, routes);
     } catch (error) {
@@ -337,7 +341,13 @@ class BirdAnnouncer implements Announcer {
     const status = JSON.stringify(this.status());
     if (status === this.#lastStatus) return;
     this.#lastStatus = status;
-    for (const listener of this.#listeners) listener();
+    for (const listener of this.#listeners) {
+      try {
+        listener();
+      } catch (err) {
+        this.#deps.log.error({ err }, 'a change of the routes could not be told');
+      }
+    }
   }
 }
 

@@ -197,6 +197,12 @@ class KernelTableAnnouncer implements Announcer {
     const status = JSON.stringify(this.status());
     if (status === this.#lastStatus) return;
     this.#lastStatus = status;
-    for (const listener of this.#listeners) listener();
+    for (const listener of this.#listeners) {
+      try {
+        listener();
+      } catch (err) {
+        this.#deps.log.error({ err }, 'a change of the routes could not be told');
+      }
+    }
   }
 }

@@ -35,6 +35,8 @@ export interface Peer extends NodeReport {
   /** Heard within the last second or so. */
   readonly alive: boolean;
   readonly lastHeardMs: number;
+  /** It said that it goes. */
+  readonly saidGoodbye?: boolean;
   /** null: not heard yet. */
   readonly verdicts: Verdicts | null;
   readonly sync: PeerSync;

@@ -143,6 +143,7 @@ function describePeer(
     address: peer.from.address,
     bootId: peer.boot,
     alive: peer.alive,
+    saidGoodbye: peer.saidGoodbye,
     lastHeardMs: wallMs - (nowMs - peer.heardMs),
     verdicts: peer.verdicts.verdicts(nowMs),
     sync: { datagrams, records, missed, repaired, givenUp, lagMs: peer.lagMs },
