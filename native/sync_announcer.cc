@@ -27,6 +27,7 @@ void SyncAnnouncer::SetRate(uint32_t records_per_second)
 {
 	bucket_.SetRate(records_per_second);
 	young_bucket_.SetRate(records_per_second / 4.0);
+	refresh_bucket_.SetRate(records_per_second / 10.0);
 }
 
 uint64_t SyncAnnouncer::TakeUnannounced()
@@ -46,8 +47,11 @@ bool SyncAnnouncer::Poll(uint64_t now_ns, SyncPacker &packer, std::vector<Outgoi
 	bool more = false;
 	bucket_.Refill(now_ns);
 	young_bucket_.Refill(now_ns);
-	for (SyncLog &log : logs_)
-		more |= DrainLog(log, now_ns, view, packer, out);
+	refresh_bucket_.Refill(now_ns);
+	/* Where the rate does not do for all, each CPU is the first in turn. */
+	first_log_++;
+	for (size_t i = 0; i < logs_.size(); i++)
+		more |= DrainLog(logs_[(first_log_ + i) % logs_.size()], now_ns, view, packer, out);
 	TellReopened(view, packer, out);
 	TellDeferred(now_ns, view, packer, out);
 	if (!logs_.empty())
@@ -125,10 +129,16 @@ bool SyncAnnouncer::IsNews(uint32_t slot, const Telling &telling)
 	return true;
 }
 
+static bool IsPast(uint32_t tick, uint32_t now)
+{
+	uint32_t since = (now - tick) & TICK_MASK;
+	return since != 0 && since < TICK_MASK / 2;
+}
+
 /* A client that comes from the same port at once, or whose session selected anew. */
 void SyncAnnouncer::TellReopened(const SyncView &view, SyncPacker &packer, std::vector<Outgoing> &out)
 {
-	while (!reopened_.empty() && reopened_.front().tick != view.tick) {
+	while (!reopened_.empty() && IsPast(reopened_.front().tick, view.tick)) {
 		Reopened reopened = reopened_.front();
 		reopened_.pop_front();
 		std::optional<Telling> told = store_.Read(reopened.slot, view);
@@ -169,7 +179,8 @@ bool SyncAnnouncer::IsOutdated(uint32_t slot, const SyncView &view)
 {
 	uint64_t value = LoadWord(store_.slots().slot(slot).value);
 	uint32_t state = StateOf(value);
-	if (state != SESSION_ESTABLISHED && state != SESSION_SOURCE)
+	/* Closing ones as well: a connection that is closed on one side alone may go on for long. */
+	if (state != SESSION_ESTABLISHED && state != SESSION_SOURCE && state != SESSION_CLOSING)
 		return false;
 	uint16_t heard = store_.LastHeard(slot);
 	if (heard == 0) { /* first seen by this process: what peers miss is found by comparing */
@@ -194,11 +205,10 @@ void SyncAnnouncer::Refresh(uint64_t now_ns, const SyncView &view, SyncPacker &p
 		walk_slot_ = walk_slot_ + 1 < count ? walk_slot_ + 1 : 0;
 		if (!IsOutdated(slot, view))
 			continue;
-		if (!bucket_.IsHalfFull())
-			continue; /* the next walk comes by again */
 		std::optional<Telling> told = store_.Read(slot, view);
-		if (!told || !bucket_.Take())
-			continue;
+		/* A rate of its own, or new sessions at the full rate would let the old ones run out elsewhere. */
+		if (!told || !refresh_bucket_.Take())
+			continue; /* the next walk comes by again */
 		store_.Heard(slot, told->tick);
 		packer.Add(told->record, out);
 	}

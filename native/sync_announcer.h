@@ -62,7 +62,8 @@ class SyncAnnouncer
 	};
 	std::deque<Reopened> reopened_;
 	std::vector<Told> told_; /* by the lower bits of the slot */
-	TokenBucket bucket_, young_bucket_;
+	TokenBucket bucket_, young_bucket_, refresh_bucket_;
+	size_t first_log_ = 0;
 	uint64_t unannounced_ = 0;
 	uint32_t walk_slot_ = 0;
 	uint64_t walk_ns_ = 0; /* when it was there */

@@ -7,6 +7,7 @@ namespace
 {
 
 constexpr size_t kMostWaiting = 256;
+constexpr uint64_t kMostAPoll = SyncRing::kKept / 2; /* datagrams announced by one poll, generously */
 constexpr size_t kLeastAgainPerSecond = 2000;
 
 } // namespace
@@ -119,15 +120,20 @@ void SyncCore::SendAgain(uint64_t now_ns)
 {
 	again_.Refill(now_ns);
 	for (; !asked_.empty() && again_.Take(); asked_.pop_front()) {
+		asking_.erase(AskKey(asked_.front().node, asked_.front().sequence));
 		SyncRing::Datagram kept = packer_.ring().Find(asked_.front().sequence);
 		if (kept.data == nullptr)
 			continue; /* they will give it up, and compare */
 		const uint8_t *data = kept.data;
-		if (!keys_.IsCurrent(data)) { /* by a key that may be accepted no more */
+		bool stale_key = !keys_.IsCurrent(data); /* it may be accepted no more */
+		/* What is announced in this very poll may take the place of the oldest. */
+		bool soon_gone = packer_.sequence() - asked_.front().sequence > SyncRing::kKept - kMostAPoll;
+		if (stale_key || soon_gone) {
 			made_.emplace_back(data, data + kept.size);
-			keys_.Sign(made_.back().data(), kept.size);
 			data = made_.back().data();
 		}
+		if (stale_key)
+			keys_.Sign(made_.back().data(), kept.size);
 		out_.push_back({false, asked_.front().by, data, kept.size});
 		counters_.retransmitted++;
 	}

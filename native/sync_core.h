@@ -9,6 +9,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <unordered_set>
 
 namespace spillway
 {
@@ -96,6 +97,7 @@ class SyncCore
 	struct Asked {
 		SyncEndpoint by;
 		uint64_t sequence;
+		uint32_t node;
 	};
 	SyncPeer *FindPeer(uint32_t node);
 	bool IsWellFormed(const uint8_t *datagram, size_t size, SyncHeader &header);
@@ -107,7 +109,11 @@ class SyncCore
 	void NoteSent(SyncPeer &peer, uint64_t last_data, uint64_t now_ns);
 	void NoteMissing(SyncPeer &peer, uint64_t first, uint64_t last, uint64_t now_ns);
 	void NoteLost(SyncPeer &peer, uint64_t datagrams);
-	void NoteAsked(const SyncEndpoint &by, const WireRange &range);
+	void NoteAsked(const SyncEndpoint &by, uint32_t node, const WireRange &range);
+	static uint64_t AskKey(uint32_t node, uint64_t sequence)
+	{
+		return static_cast<uint64_t>(node) << 32 ^ sequence;
+	}
 	void ReceiveNack(const SyncHeader &header, const uint8_t *body, const SyncEndpoint &from);
 	void Put(SyncKind kind, bool everyone, const SyncEndpoint &to, const std::vector<uint8_t> &body);
 	void SendControl();
@@ -123,8 +129,9 @@ class SyncCore
 	TokenBucket again_;
 	std::map<uint32_t, std::unique_ptr<SyncPeer>> peers_; /* by node; bounded */
 	std::unique_ptr<SyncStrangers> strangers_;
-	std::deque<Waiting> waiting_; /* bounded */
-	std::deque<Asked> asked_;     /* bounded */
+	std::deque<Waiting> waiting_;	      /* bounded */
+	std::deque<Asked> asked_;	      /* bounded */
+	std::unordered_set<uint64_t> asking_; /* who asked for what in asked_ */
 	std::vector<Outgoing> out_;
 	std::deque<std::vector<uint8_t>> made_; /* what out_ points to, beside the ring */
 	std::vector<SyncRecord> records_;

@@ -203,12 +203,14 @@ void SyncCore::ReceiveControl(const SyncHeader &header, const uint8_t *body, con
 }
 
 /* Of what is asked for, what is still kept. */
-void SyncCore::NoteAsked(const SyncEndpoint &by, const WireRange &range)
+/* Those who ask again before it was their turn are in the queue already. */
+void SyncCore::NoteAsked(const SyncEndpoint &by, uint32_t node, const WireRange &range)
 {
 	uint64_t newest = packer_.sequence(), oldest = newest < SyncRing::kKept ? 1 : newest - SyncRing::kKept + 1;
 	uint64_t first = std::max(range.first, oldest);
 	for (uint64_t n = first; n <= newest && n - range.first < range.count && asked_.size() < kMostAsked; n++)
-		asked_.push_back({by, n});
+		if (asking_.insert(AskKey(node, n)).second)
+			asked_.push_back({by, n, node});
 }
 
 void SyncCore::ReceiveNack(const SyncHeader &header, const uint8_t *body, const SyncEndpoint &from)
@@ -236,7 +238,7 @@ void SyncCore::ReceiveNack(const SyncHeader &header, const uint8_t *body, const 
 	for (size_t at = sizeof(head); at < header.body_bytes; at += sizeof(WireRange)) {
 		WireRange range;
 		memcpy(&range, body + at, sizeof(range));
-		NoteAsked(from, range);
+		NoteAsked(from, header.node, range);
 	}
 }
 
