@@ -23,7 +23,7 @@ import { createNextHopTracker } from '../netlink/tracker.js';
 import { adoptIds } from './adopt-ids.js';
 import { createCapturePort } from './capture.js';
 import { type OpenedCluster, openCluster, servedAllAlong } from './cluster-open.js';
-import { createClusterPort, drainToEnd, withdraw } from './cluster-port.js';
+import { createClusterPort, drainToEnd, withdrawFor } from './cluster-port.js';
 import { Controller } from './controller.js';
 import { detachInstance, openNode, siteOf } from './dataplane-node.js';
 import { HealthAgreement, standingWords } from './health-agreement.js';
@@ -353,16 +353,9 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Runn
         return { repairs, steps: ops.map(describeOp) };
       },
       detach: async () => {
-        const signal = AbortSignal.timeout(STOP_DEADLINE_MS);
-        let interfaces: Awaited<ReturnType<typeof detachInstance>>;
-        try {
-          await withdraw(cluster!.node, systemClock, { reason: 'the data plane is detached', signal });
-          interfaces = await controller.exclusively(async () => detachInstance(config));
-        } catch (error) {
-          cluster!.node.leave('');
-          reconciler!.soon();
-          throw error;
-        }
+        const why = { reason: 'the data plane is detached', signal: AbortSignal.timeout(STOP_DEADLINE_MS) };
+        const detach = () => controller.exclusively(async () => detachInstance(config));
+        const interfaces = await withdrawFor(cluster!.node, systemClock, why, detach);
         reconciler!.close();
         meter.sample();
         log.warn({ interfaces }, 'detached: traffic to the VIPs on this node stops');

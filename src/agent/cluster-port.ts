@@ -134,14 +134,21 @@ export async function drainToEnd(node: ClusterNode, options: Options, signal: Ab
   return node.view().life === 'stopped';
 }
 
-/** Withdraws at once, for the data plane is about to go; resolves when the engine has taken it, or at the signal. */
-export async function withdraw(
+/** Withdraws, and once the engine has taken it, or at the signal, does what takes the data plane away; if that fails, announces again. */
+export async function withdrawFor<T>(
   node: ClusterNode,
   clock: Clock,
   { reason, signal }: { reason: string; signal: AbortSignal },
-): Promise<void> {
+  work: () => Promise<T>,
+): Promise<T> {
   node.leave(reason);
-  while (!node.view().routesSettled && !signal.aborted) await pause(PROGRESS_MS, clock, signal);
+  try {
+    while (!node.view().routesSettled && !signal.aborted) await pause(PROGRESS_MS, clock, signal);
+    return await work();
+  } catch (error) {
+    node.leave('');
+    throw error;
+  }
 }
 
 function pause(ms: number, clock: Clock, signal: AbortSignal): Promise<void> {

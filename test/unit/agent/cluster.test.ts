@@ -1,5 +1,6 @@
 /** One node among others: when it announces, when it withdraws, and what it says meanwhile. */
 import test from 'ava';
+import { withdrawFor } from '../../../src/agent/cluster-port.js';
 import { DeadlineError, PreconditionError } from '../../../src/base/errors.js';
 import { peer } from '../../support/peer_report.js';
 import { follow, never, settled, vips, World } from './cluster_world.js';
@@ -135,6 +136,30 @@ test('without a data plane everything is withdrawn', async (t) => {
   await world.pass(20);
   t.deepEqual(world.announced, []);
   t.is(world.reasons()[0], 'the data plane is not attached to eth0');
+});
+
+test('a detach that fails gives back what was withdrawn for it', async (t) => {
+  const world = await active();
+  const why = { reason: 'the data plane is detached', signal: AbortSignal.abort() };
+  const failed = withdrawFor(world.node, world.clock, why, async () => {
+    await world.pass(20);
+    t.deepEqual(world.announced, []);
+    throw new Error('EBUSY');
+  });
+  await t.throwsAsync(failed, { message: 'EBUSY' });
+  await world.pass(20);
+  t.deepEqual(world.announced, vips);
+});
+
+test('a join that throws ends no process: the node goes on, and says why', async (t) => {
+  const world = new World();
+  await world.node.start({ takesOver: false });
+  await settled();
+  world.sync.joins[0]!.fail(new Error('no memory'));
+  await world.pass(20);
+  t.is(world.node.view().life, 'active');
+  t.regex(world.node.view().joinMessage, /no memory/);
+  t.deepEqual(world.announced, vips);
 });
 
 test('a zone that was gone whole waits out its hold-down while the other zone serves', async (t) => {

@@ -60,7 +60,11 @@ type Report = Parameters<ClusterSync['setReport']>[0];
 export class FakeSync {
   list: readonly Peer[] = [];
   reports: Report[] = [];
-  joins: { onProgress: (progress: JoinProgress) => void; end: (result?: Partial<JoinResult>) => void }[] = [];
+  joins: {
+    onProgress: (progress: JoinProgress) => void;
+    end: (result?: Partial<JoinResult>) => void;
+    fail: (error: Error) => void;
+  }[] = [];
   closed = false;
   readonly #listeners = new Set<() => void>();
 
@@ -77,9 +81,9 @@ export class FakeSync {
     setVerdicts: () => {},
     setDictionary: () => {},
     join: ({ onProgress }) =>
-      new Promise((resolve) => {
+      new Promise((resolve, reject) => {
         const whole = { from: 'lb2', sessions: 100, durationMs: 5, mendedRanges: 0, reason: '' };
-        this.joins.push({ onProgress, end: (result) => resolve({ ...whole, ...result }) });
+        this.joins.push({ onProgress, end: (result) => resolve({ ...whole, ...result }), fail: reject });
       }),
     peers: () => this.list,
     onPeers: (listener) => {
