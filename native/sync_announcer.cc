@@ -12,7 +12,8 @@ constexpr size_t kMostYoung = 65536;
 constexpr uint64_t kYoungNs = 5'000'000;     /* a session is mostly established by then, and told as that */
 constexpr uint64_t kWalkNs = 10'000'000'000; /* the whole table once in this time */
 constexpr uint32_t kMostWalked = 65536;
-constexpr size_t kTold = 65536; /* a power of two */
+constexpr size_t kTold = 65536;	   /* a power of two */
+constexpr uint32_t kSkewTicks = 2; /* between nodes' clocks, at most */
 
 } // namespace
 
@@ -119,9 +120,9 @@ bool SyncAnnouncer::IsNews(uint32_t slot, const Telling &telling)
 	if (last.tag == record.tag && last.backend == record.backend && last.tick == telling.tick &&
 	    last.state == record.state)
 		return false;
-	/* Of one tick, peers may let what is closing, or the other backend, stay: told again when it can be told as
-	 * later. */
-	bool tied = last.tag == record.tag && last.tick == telling.tick &&
+	/* Peers' clocks are a tick off: they may let what was closing, or the other backend, stay. Told again when it
+	 * is later for all. */
+	bool tied = last.tag == record.tag && ((telling.tick - last.tick) & TICK_MASK) <= kSkewTicks &&
 		    (last.state == SESSION_CLOSING || last.backend != record.backend);
 	if (tied && record.state == SESSION_ESTABLISHED && reopened_.size() < kMostYoung)
 		reopened_.push_back({slot, telling.tick});
@@ -129,24 +130,24 @@ bool SyncAnnouncer::IsNews(uint32_t slot, const Telling &telling)
 	return true;
 }
 
-static bool IsPast(uint32_t tick, uint32_t now)
+static bool IsPastSkew(uint32_t tick, uint32_t now)
 {
 	uint32_t since = (now - tick) & TICK_MASK;
-	return since != 0 && since < TICK_MASK / 2;
+	return since > kSkewTicks && since < TICK_MASK / 2;
 }
 
 /* A client that comes from the same port at once, or whose session selected anew. */
 void SyncAnnouncer::TellReopened(const SyncView &view, SyncPacker &packer, std::vector<Outgoing> &out)
 {
-	while (!reopened_.empty() && IsPast(reopened_.front().tick, view.tick)) {
+	while (!reopened_.empty() && IsPastSkew(reopened_.front().tick, view.tick)) {
 		Reopened reopened = reopened_.front();
 		reopened_.pop_front();
 		std::optional<Telling> told = store_.Read(reopened.slot, view);
 		if (!told || told->record.state != SESSION_ESTABLISHED)
 			continue;
-		/* Silent since: a tick too young, or it would lose again. */
-		if (told->tick == reopened.tick && told->record.age > 0)
-			told->record.age--;
+		/* As seen now: with the time of when it was opened it would lose again. */
+		if (told->record.age <= 2 * kSkewTicks)
+			told->record.age = 0;
 		if (!bucket_.Take()) {
 			LeaveOut(1);
 			continue;
