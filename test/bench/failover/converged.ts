@@ -145,11 +145,15 @@ export async function tellDifferences(bed: Bed, node: LbName): Promise<void> {
   }
 }
 
+/**
+ * Closing ones as well: they name the backend like others do. A client's reset that is overtaken by its next SYN from
+ * the same port leaves a live connection with such a session.
+ */
 async function establishedOn(client: SpillwayClient): Promise<Map<string, string>> {
   const table = new Map<string, string>();
-  const filter = { protocol: 'TCP', vipPort: tcpPort, state: 'ESTABLISHED' } as const;
-  for await (const { client: address, clientPort, backend } of sessionsOf(client, filter)) {
-    table.set(`${address} ${clientPort}`, backend);
+  const filter = { protocol: 'TCP', vipPort: tcpPort } as const;
+  for await (const { client: address, clientPort, backend, state } of sessionsOf(client, filter)) {
+    if (state === 'ESTABLISHED' || state === 'CLOSING') table.set(`${address} ${clientPort}`, backend);
   }
   return table;
 }
