@@ -192,6 +192,13 @@ bool SyncAnnouncer::IsOutdated(uint32_t slot, const SyncView &view)
 	return later < 0x8000 && later > view.names->Timeout(ServiceOf(value), state) / 4;
 }
 
+/* A rate of its own, or new sessions at the full rate would let the old ones run out elsewhere; and what is left over.
+ */
+bool SyncAnnouncer::TakeForRefresh()
+{
+	return refresh_bucket_.Take() || (bucket_.IsHalfFull() && bucket_.Take());
+}
+
 void SyncAnnouncer::Refresh(uint64_t now_ns, const SyncView &view, SyncPacker &packer, std::vector<Outgoing> &out)
 {
 	uint32_t count = store_.slots().count();
@@ -207,8 +214,7 @@ void SyncAnnouncer::Refresh(uint64_t now_ns, const SyncView &view, SyncPacker &p
 		if (!IsOutdated(slot, view))
 			continue;
 		std::optional<Telling> told = store_.Read(slot, view);
-		/* A rate of its own, or new sessions at the full rate would let the old ones run out elsewhere. */
-		if (!told || !refresh_bucket_.Take())
+		if (!told || !TakeForRefresh())
 			continue; /* the next walk comes by again */
 		store_.Heard(slot, told->tick);
 		packer.Add(told->record, out);

@@ -39,6 +39,7 @@ class SyncAnnouncer
 	void Tell(uint32_t slot, uint64_t now_ns, const SyncView &view, SyncPacker &packer, std::vector<Outgoing> &out);
 	void TellReopened(const SyncView &view, SyncPacker &packer, std::vector<Outgoing> &out);
 	void TellDeferred(uint64_t now_ns, const SyncView &view, SyncPacker &packer, std::vector<Outgoing> &out);
+	bool TakeForRefresh();
 	void Refresh(uint64_t now_ns, const SyncView &view, SyncPacker &packer, std::vector<Outgoing> &out);
 	bool IsNews(uint32_t slot, const Telling &telling);
 	bool IsOutdated(uint32_t slot, const SyncView &view);

@@ -40,6 +40,11 @@ class TokenBucket
 	{
 		return tokens_ >= 1;
 	}
+	/* For what can wait: only while others are not short. */
+	bool IsHalfFull() const
+	{
+		return tokens_ >= depth_ / 2;
+	}
 
       private:
 	double rate_ = 0, depth_ = 64, tokens_ = 0;

@@ -202,8 +202,7 @@ void SyncCore::ReceiveControl(const SyncHeader &header, const uint8_t *body, con
 		{{header.node, header.boot}, admitted, from, {body + sizeof(head), body + header.body_bytes}});
 }
 
-/* Of what is asked for, what is still kept. */
-/* Those who ask again before it was their turn are in the queue already. */
+/* Of what is asked for, what is still kept. Those who ask again before it was their turn are in the queue already. */
 void SyncCore::NoteAsked(const SyncEndpoint &by, uint32_t node, const WireRange &range)
 {
 	uint64_t newest = packer_.sequence(), oldest = newest < SyncRing::kKept ? 1 : newest - SyncRing::kKept + 1;
