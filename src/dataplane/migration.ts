@@ -133,6 +133,7 @@ function throwAway(pins: Pins): void {
 function putInForce(options: MigrationOptions, object: BpfObject, copy: Copy): { changed: number; noRoom: number } {
   const { pins, onStep } = options;
   const program = object.program('lb');
+  const heads = copy.logHeads();
   for (const link of links(pins)) {
     // A device that is gone took its attachment along.
     if (link.info.ifindex !== 0) link.update(program);
@@ -141,7 +142,7 @@ function putInForce(options: MigrationOptions, object: BpfObject, copy: Copy): {
   program.close();
   onStep?.('exchanged');
   const after = copy.settle(WALKS_AFTER);
-  copy.forgetLog();
+  copy.forgetLog(heads);
   onStep?.('caught up');
   renameSync(aside(pins, 'details'), pinOf(pins, 'details'));
   onStep?.('details renamed');
@@ -226,14 +227,24 @@ class Copy {
     return { changed, noRoom };
   }
 
-  /** What nobody has read there are slots of the table before. */
-  forgetLog(): void {
-    if (!this.#log) return;
-    const view = new DataView(this.#log.mmap());
-    const { head, tail } = abi.sessionLogOffset;
-    for (let at = 0; at < view.byteLength; at += abi.sessionLogSize) {
-      view.setBigUint64(at + tail, view.getBigUint64(at + head, true), true);
-    }
+  /** How far each CPU has written. */
+  logHeads(): readonly bigint[] {
+    const { head } = abi.sessionLogOffset;
+    return this.#logs().map((log) => log.getBigUint64(head, true));
+  }
+
+  /** What nobody has read up to there are slots of the table before; what came since is mostly of the new one. */
+  forgetLog(heads: readonly bigint[]): void {
+    const { tail } = abi.sessionLogOffset;
+    for (const [cpu, log] of this.#logs().entries()) log.setBigUint64(tail, heads[cpu]!, true);
+  }
+
+  /** Of each CPU. */
+  #logs(): DataView[] {
+    if (!this.#log) return [];
+    const memory = this.#log.mmap();
+    const cpus = memory.byteLength / abi.sessionLogSize;
+    return Array.from({ length: cpus }, (_, cpu) => new DataView(memory, cpu * abi.sessionLogSize, abi.sessionLogSize));
   }
 }
 
