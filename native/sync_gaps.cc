@@ -26,8 +26,10 @@ uint64_t GiveUp(uint64_t first, uint64_t last, SyncWindow &window)
 {
 	uint64_t newest = std::max(last, window.highest());
 	uint64_t oldest = newest < SyncWindow::kWidth ? 0 : newest - SyncWindow::kWidth + 1;
-	for (uint64_t n = std::max(first, oldest); n <= last; n++)
-		window.Mark(n);
+	uint64_t n = std::max(first, oldest);
+	for (uint64_t left = n <= last ? last - n + 1 : 0; left > 0;
+	     left--) /* the last number may be the greatest there is */
+		window.Mark(n++);
 	return last - first + 1;
 }
 
